@@ -1,0 +1,3 @@
+//! headcount
+
+pub mod model;

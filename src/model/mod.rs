@@ -1,0 +1,8 @@
+//! The words of the domain: plain values that compare, and never send.
+
+pub mod cluster;
+pub mod error;
+pub mod instance;
+pub mod name;
+pub mod stamp;
+pub mod time;
