@@ -59,7 +59,7 @@ pub fn instance_hash(cluster: &str, ip: &str, port: i32) -> u32 {
     hash_parts(&[cluster, "\0", ip, "\0", decimal(port, &mut digits)]) as u32
 }
 
-fn decimal(value: i32, buffer: &mut [u8; 11]) -> &str {
+pub(crate) fn decimal(value: i32, buffer: &mut [u8; 11]) -> &str {
     let mut rest = i64::from(value).unsigned_abs();
     let mut at = buffer.len();
     loop {

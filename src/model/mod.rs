@@ -1,8 +1,15 @@
 //! The words of the domain: plain values that compare, and never send.
 
+pub mod checksum;
 pub mod cluster;
+pub mod entry;
 pub mod error;
 pub mod instance;
+pub mod judging;
 pub mod name;
+pub mod peer;
+pub mod service;
 pub mod stamp;
+pub mod status;
 pub mod time;
+pub mod view;

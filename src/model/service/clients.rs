@@ -1,0 +1,210 @@
+//! What clients do: register, deregister, update, beat.
+
+use super::{Change, Moment, Service};
+use crate::model::entry::{By, Entry, RANK_MADE_UP, RANK_SAID, Stamped, State, Status};
+use crate::model::error::{LimitKind, NamingError};
+use crate::model::instance::{BEAT_INTERVAL_MS, InstanceId, InstanceKey, Metadata, Record, check_instance};
+use crate::model::judging::JudgingRules;
+use crate::model::name::check_cluster_name;
+use std::sync::Arc;
+
+/// A registration that keeps the rules of names, addresses and weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    pub key: InstanceKey,
+    pub weight: f64,
+    pub enabled: bool,
+    /// Counts for an instance that is not live here yet; only a beat heals one that is.
+    pub healthy: bool,
+    pub app: Option<Arc<str>>,
+    pub metadata: Metadata,
+}
+
+impl Registration {
+    /// In Nacos's order: address, weight, cluster.
+    pub fn check(self) -> Result<Registration, NamingError> {
+        check_instance(&self.key.ip, self.key.port, self.weight)?;
+        check_cluster_name(&self.key.cluster)?;
+        Ok(self)
+    }
+}
+
+/// A client's sign of life. `made_up` is there in a full beat, absent in a light one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BeatClaim {
+    pub key: InstanceKey,
+    /// What an instance nobody registered is made of.
+    pub made_up: Option<(f64, Metadata)>,
+}
+
+/// What the client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeatAnswer {
+    /// Heard. `interval_ms`: the instance's own, if its metadata has one.
+    Heard { interval_ms: Option<u64> },
+    /// Unknown here: register again (Nacos code 20404).
+    Unknown,
+}
+
+impl Service {
+    /// Registers, or registers anew. Every registration starts a life; one that is live here keeps its health, because only a
+    /// beat heals (Nacos 1.1.4: the `healthy` of a known instance is not taken).
+    pub fn register(&mut self, registration: Registration, at: &Moment<'_>) -> Result<Change, NamingError> {
+        let Registration { key, weight, enabled, healthy, app, metadata } = registration;
+        let id = self.next_id(&metadata);
+        let record = Record::new(weight, enabled, self.interned_app(app), metadata, id);
+        let mut entry = self.entry_for(key, at)?;
+        let state = match entry.status.state {
+            live if live.is_live() => live,
+            _ if healthy => State::Healthy,
+            _ => State::Unhealthy,
+        };
+        let stamp = at.mint();
+        entry.stamped = Stamped { rank: RANK_SAID, stamp, record: Arc::new(record) };
+        entry.heard.touch(at.now, true);
+        Self::take_status(&mut entry, Status::born(state, stamp, By::Client), at, false);
+        Ok(self.put(entry, at))
+    }
+
+    /// Updates an instance that must be there, in any cluster (Java clients of 1.0.0 and later); then as a registration.
+    pub fn update(&mut self, registration: Registration, at: &Moment<'_>) -> Result<Change, NamingError> {
+        let InstanceKey { ip, port, .. } = &registration.key;
+        let there = self.entries.values().any(|e| e.status.state.is_live() && e.key.ip == *ip && (e.key.port == *port || *port == 0));
+        if !there {
+            let Registration { key, weight, healthy, .. } = &registration;
+            let text = format!("{key}_{weight:?}_{healthy}_false_{}", key.cluster);
+            return Err(NamingError::InstanceAbsent(text));
+        }
+        self.register(registration, at)
+    }
+
+    /// Ends an instance's life, known or not: its life may be on the way from another node.
+    pub fn deregister(&mut self, key: InstanceKey, at: &Moment<'_>) -> Result<Change, NamingError> {
+        check_cluster_name(&key.cluster)?;
+        let Ok(mut entry) = self.entry_for(key, at) else {
+            return Ok(Change::nothing()); // over the limit and unknown: there is nothing to end
+        };
+        if !self.clusters.contains(&entry.key.cluster) {
+            self.clusters.insert(entry.key.cluster.clone());
+        }
+        Self::take_status(&mut entry, Status::born(State::Deregistered, at.mint(), By::Client), at, false);
+        entry.learned = at.now;
+        Ok(self.put(entry, at))
+    }
+
+    /// Hears a beat. A healthy instance's evidence moves and nothing else.
+    pub fn beat(&mut self, beat: BeatClaim, at: &Moment<'_>) -> Result<(BeatAnswer, Change), NamingError> {
+        let BeatClaim { key, made_up } = beat;
+        let known = self.find(&key.cluster, &key.ip, key.port).map(|e| (**e).clone());
+        let state = known.as_ref().map(|e| e.status.state);
+        match (known, state, made_up) {
+            (Some(entry), Some(State::Healthy), _) => {
+                entry.heard.touch(at.now, true);
+                Ok((heard(&entry), Change::nothing()))
+            }
+            (Some(entry), Some(State::Unhealthy), _) => Ok(self.heal(entry, None, at)),
+            (Some(entry), Some(State::Expired), made_up) => Ok(self.heal(entry, made_up, at)),
+            (Some(entry), _, Some(_)) if entry.status.life.time > 0 && JudgingRules::refuses_beat(entry.learned, at.now) => {
+                Ok((BeatAnswer::Unknown, Change::nothing()))
+            }
+            (_, _, Some((weight, metadata))) => self.begin_from_beat(key, weight, metadata, at),
+            (_, _, None) => Ok((BeatAnswer::Unknown, Change::nothing())),
+        }
+    }
+
+    /// An Unhealthy or Expired instance beat: healthy again, under the same life. What a full beat says of an Expired one is
+    /// the weakest of records: a registration that any node remembers stands.
+    fn heal(&mut self, mut entry: Entry, made_up: Option<(f64, Metadata)>, at: &Moment<'_>) -> (BeatAnswer, Change) {
+        if let Some((weight, metadata)) = made_up {
+            let made = self.made_up(RANK_MADE_UP, weight, metadata, at);
+            if made.order() > entry.stamped.order() {
+                entry.stamped = made;
+            }
+        }
+        entry.heard.touch(at.now, true);
+        let status = Status { state: State::Healthy, judgement: at.mint(), by: By::Beat, ..entry.status };
+        Self::take_status(&mut entry, status, at, false);
+        (heard(&entry), self.put(entry, at))
+    }
+
+    /// A full beat starts a life for an instance unknown or deregistered. After a deregistration its record must outrank the
+    /// one of the ended life.
+    fn begin_from_beat(
+        &mut self,
+        key: InstanceKey,
+        weight: f64,
+        metadata: Metadata,
+        at: &Moment<'_>,
+    ) -> Result<(BeatAnswer, Change), NamingError> {
+        check_cluster_name(&key.cluster)?;
+        let mut entry = self.entry_for(key, at)?;
+        let rank = if entry.status.life.time == 0 { RANK_MADE_UP } else { RANK_SAID };
+        entry.stamped = self.made_up(rank, weight, metadata, at);
+        entry.heard.touch(at.now, true);
+        Self::take_status(&mut entry, Status::born(State::Healthy, at.mint(), By::Beat), at, false);
+        Ok((heard(&entry), self.put(entry, at)))
+    }
+
+    fn made_up(&self, rank: u8, weight: f64, metadata: Metadata, at: &Moment<'_>) -> Stamped {
+        let id = self.next_id(&metadata);
+        Stamped { rank, stamp: at.mint(), record: Arc::new(Record::new(weight, true, None, metadata, id)) }
+    }
+
+    /// The entry of this instance to change, or a blank one if there is room.
+    pub(super) fn entry_for(&self, key: InstanceKey, at: &Moment<'_>) -> Result<Entry, NamingError> {
+        if let Some(entry) = self.find(&key.cluster, &key.ip, key.port) {
+            return Ok((**entry).clone());
+        }
+        if self.entries.len() >= at.instances_max {
+            return Err(NamingError::OverLimit {
+                what: "the number of instances of the service",
+                got: self.entries.len() + 1,
+                max: at.instances_max,
+                limit: "headcount.limits.instances-per-service",
+                kind: LimitKind::Value,
+            });
+        }
+        Ok(self.blank(key, at.now))
+    }
+
+    /// An id by the instance's metadata: the smallest number no instance here has, or the simple form.
+    fn next_id(&self, metadata: &Metadata) -> InstanceId {
+        if !Record::wants_number(metadata) {
+            return InstanceId::Simple;
+        }
+        let mut used: Vec<u32> = self
+            .entries
+            .values()
+            .filter(|e| e.status.state.is_live())
+            .filter_map(|e| match e.record().id {
+                InstanceId::Number(n) => Some(n),
+                InstanceId::Simple => None,
+            })
+            .collect();
+        used.sort_unstable();
+        used.dedup();
+        let free = used.iter().zip(0u32..).take_while(|(used, n)| **used == *n).count();
+        InstanceId::Number(free as u32)
+    }
+
+    /// The same `Arc` for all instances of one app, as nearly all of a service are.
+    fn interned_app(&self, app: Option<Arc<str>>) -> Option<Arc<str>> {
+        let app = app?;
+        let other = self.entries.values().next().and_then(|e| e.record().app.clone());
+        Some(other.filter(|o| *o == app).unwrap_or(app))
+    }
+}
+
+fn heard(entry: &Entry) -> BeatAnswer {
+    BeatAnswer::Heard { interval_ms: entry.record().timeouts().interval_ms }
+}
+
+impl BeatAnswer {
+    /// Nacos 1.1.4 without an own interval: the default, whatever the switch says.
+    pub fn interval_or_default(self) -> u64 {
+        match self {
+            BeatAnswer::Heard { interval_ms: Some(ms) } => ms,
+            _ => BEAT_INTERVAL_MS,
+        }
+    }
+}
