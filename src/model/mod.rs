@@ -3,6 +3,9 @@
 pub mod cluster;
 pub mod error;
 pub mod instance;
+pub mod judging;
 pub mod name;
+pub mod peer;
 pub mod stamp;
+pub mod status;
 pub mod time;
