@@ -136,7 +136,7 @@ impl Service {
             live: 0,
             born: now,
             empty_since: Some(now),
-            deadline: Millis::MAX,
+            deadline: now,
         }
     }
 

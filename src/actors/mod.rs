@@ -1,0 +1,13 @@
+//! Actors: thin shells around the machines. Receive, ask the machine, carry out its answer.
+//!
+//! ```text
+//! http ── Register, Beat, … ──▶ ServiceActor ── ServiceChanged ──▶ Notifier ─┬▶ Pusher(s)
+//!   └──── Ensure ──▶ Registrar ── birth ──▲                                  └▶ DistroSyncer
+//! ```
+//! Actors meet as `Recipient`s of events; the registrar is asked only when a service is not there, or its actor died.
+
+pub mod mail;
+pub mod notifier;
+pub mod realm;
+pub mod registrar;
+pub mod service;

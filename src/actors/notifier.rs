@@ -1,0 +1,71 @@
+//! `Notifier`: hears that services changed, tells who listens. Listeners re-read the view, so losing one event only delays.
+
+use crate::actors::mail::{HUB_MAILBOX_MAX, tell};
+use crate::actors::realm::Realm;
+use crate::model::name::ServiceKey;
+use crate::model::service::Touched;
+use actix::prelude::*;
+use std::sync::Arc;
+
+/// Whose doing a change was; it decides which peers are owed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A client, an operator, or a timer of this node.
+    Here,
+    /// A peer sent it on the fast path; it tells all others it can reach itself.
+    Peer(u64),
+    /// Found by comparing digests or read at warm-up: the others may lack it too.
+    SlowPath,
+}
+
+/// A view was published. `touched` are the slots whose registers moved.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "()")]
+pub struct ServiceChanged {
+    pub key: Arc<ServiceKey>,
+    /// Consumers see something else than before.
+    pub shown: bool,
+    /// The settings register moved.
+    pub settings: bool,
+    pub touched: Touched,
+    pub origin: Origin,
+}
+
+/// Who hears of changes.
+#[derive(Default)]
+pub struct Listeners {
+    /// Told only of what consumers see.
+    pub pushers: Vec<Recipient<ServiceChanged>>,
+    pub syncer: Option<Recipient<ServiceChanged>>,
+}
+
+pub struct Notifier {
+    listeners: Listeners,
+    realm: Arc<Realm>,
+}
+
+impl Notifier {
+    pub fn new(listeners: Listeners, realm: Arc<Realm>) -> Notifier {
+        Notifier { listeners, realm }
+    }
+}
+
+impl Actor for Notifier {
+    type Context = Context<Self>;
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(HUB_MAILBOX_MAX);
+    }
+}
+
+impl Handler<ServiceChanged> for Notifier {
+    type Result = ();
+    fn handle(&mut self, event: ServiceChanged, _: &mut Self::Context) {
+        let dropped = &self.realm.metrics.mail_dropped;
+        if event.shown {
+            self.listeners.pushers.iter().for_each(|pusher| tell(pusher, event.clone(), dropped));
+        }
+        if let Some(syncer) = &self.listeners.syncer {
+            tell(syncer, event, dropped);
+        }
+    }
+}

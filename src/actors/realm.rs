@@ -1,0 +1,107 @@
+//! What all actors and handlers of one node share: its clock, its index, the rules in force.
+//!
+//! A node is a value: several realms live in one process and know nothing of each other.
+
+use crate::actors::service::ServiceActor;
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::model::judging::JudgingRules;
+use crate::model::name::ServiceKey;
+use crate::model::service::Moment;
+use crate::model::stamp::HybridClock;
+use crate::protocol::ownership::Ownership;
+use crate::registry::cell::{self, Published};
+use crate::registry::index;
+use crate::switches::SwitchBoard;
+use actix::Addr;
+use actix_web::web::Bytes;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::sync::Arc;
+
+/// Renderings of one view, made on first read: form of the question and the bytes that answer it.
+pub type Renderings = ArcSwapOption<Vec<(String, Bytes)>>;
+pub type Index = index::Index<Addr<ServiceActor>, Renderings>;
+pub type Cell = cell::Cell<Addr<ServiceActor>, Renderings>;
+pub type Publisher = cell::Publisher<Addr<ServiceActor>, Renderings>;
+pub type Picture = Published<Renderings>;
+
+/// Rules that do not change while the node runs.
+#[derive(Clone, Debug)]
+pub struct RealmRules {
+    /// `headcount.limits.services`
+    pub services_max: usize,
+    /// `headcount.limits.instances-per-service`
+    pub instances_max: usize,
+    /// `nacos.naming.expireInstance`
+    pub expires: bool,
+    /// How long a service made by a registration may be empty; `u64::MAX`: for ever.
+    pub empty_after_ms: u64,
+    /// Judges at the deadline whatever the others do: a node on its own.
+    pub standalone: bool,
+}
+
+impl Default for RealmRules {
+    fn default() -> Self {
+        RealmRules { services_max: 1_000_000, instances_max: 50_000, expires: true, empty_after_ms: 180_000, standalone: true }
+    }
+}
+
+/// See the module.
+pub struct Realm {
+    pub clock: Clock,
+    pub stamps: HybridClock,
+    pub index: Index,
+    pub switches: SwitchBoard,
+    pub metrics: Metrics,
+    pub rules: RealmRules,
+    /// Published by who knows the peers; read when a timer fires.
+    pub judging: ArcSwap<JudgingRules>,
+    pub ownership: ArcSwap<Ownership>,
+}
+
+impl Realm {
+    /// `node`: this process's random id.
+    pub fn new(node: u64, clock: Clock, rules: RealmRules) -> Realm {
+        let now = clock.now();
+        let judging = if rules.standalone { JudgingRules::ALONE } else { JudgingRules::NOT_READY };
+        Realm {
+            stamps: HybridClock::new(node, clock.wall_at_beginning(), crate::clock::CLOCK_BEGINS.min(now)),
+            clock,
+            index: Index::default(),
+            switches: SwitchBoard::default(),
+            metrics: Metrics::default(),
+            rules,
+            judging: ArcSwap::from_pointee(judging),
+            ownership: ArcSwap::default(),
+        }
+    }
+
+    /// Runs an event with the present moment for this service.
+    pub fn at_moment<R>(&self, key: &ServiceKey, event: impl FnOnce(&Moment<'_>) -> R) -> R {
+        let judging = self.judging.load();
+        event(&Moment {
+            now: self.clock.now(),
+            clock: &self.stamps,
+            judging: &judging,
+            owner: self.owns(key),
+            checks: self.switches.load().health_check_enabled,
+            expires: self.rules.expires,
+            empty_after_ms: self.rules.empty_after_ms,
+            instances_max: self.rules.instances_max,
+        })
+    }
+
+    /// Whether this node judges the service at the deadline.
+    pub fn owns(&self, key: &ServiceKey) -> bool {
+        self.rules.standalone || self.ownership.load().is_mine(key.grouped())
+    }
+
+    /// The hybrid clock's present, epoch ms: what clients see as time.
+    pub fn now_ms(&self) -> u64 {
+        self.stamps.now_ms(self.clock.now())
+    }
+
+    pub fn cell(&self, key: &ServiceKey) -> Option<Arc<Cell>> {
+        self.index.get_key(key)
+    }
+}

@@ -1,0 +1,30 @@
+//! What a node counts. Handed in where it is needed; no global recorder.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A node's counters.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Messages between actors that found a full mailbox.
+    pub mail_dropped: Counter,
+    /// Tombstones dropped at their longest age though a peer was away.
+    pub tombstones_overdue: Counter,
+    /// Instances judged unhealthy or expired here.
+    pub judgements: Counter,
+    /// Service actors born anew after a panic.
+    pub rebirths: Counter,
+}

@@ -1,0 +1,5 @@
+//! Distro as small machines: `(state, event, now) → effects`. No clock, socket or actor in here.
+
+pub mod backoff;
+pub mod outbox;
+pub mod ownership;

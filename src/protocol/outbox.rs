@@ -1,0 +1,263 @@
+//! Keys we owe one peer.   offer ─▶ owed ─ poll ─▶ in flight ─ Acked ─▶ gone, watermark moves
+//!                                   ▲────────────── Failed ─────┘      (back-off)
+//!
+//! An idle peer gets a change at once; under load changes pile up behind the one batch in flight. A batch is cut from the views
+//! when it is sent: a key says only *look again*.
+//!
+//! What the peer acknowledged is one number a key: the *watermark*. Stamps of one process only grow, and one actor writes a
+//! service, so "all that this process minted up to here" needs no list of entries. Entries that others minted are owed by name,
+//! once for each time they are offered. Both are forgotten when the peer restarts.
+//!
+//! Invariant: a key offered while in flight is owed again. Losing a key is allowed only when the cap is reached: counted, and
+//! answered by a digest round. Never: reads a datum, knows a URL.
+
+use crate::model::time::Millis;
+use crate::protocol::backoff::Backoff;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+
+/// Keys in one batch.
+pub const BATCH_KEYS_MAX: usize = 1_000;
+/// Bytes of one batch's body; who cuts it stops here and gives back the rest.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Keys owed to one peer, unless configured otherwise.
+pub const OWED_KEYS_MAX: usize = 100_000;
+/// Entries of others owed by name under one key.
+pub const NAMED_ENTRIES_MAX: usize = 1_024;
+/// Watermarks kept of one peer. The least lately used are forgotten first: their next change is sent with more than is new.
+pub const WATERMARKS_MAX: usize = 1 << 18;
+
+const _: () = assert!(BATCH_KEYS_MAX <= OWED_KEYS_MAX && WATERMARKS_MAX >= OWED_KEYS_MAX);
+
+/// One key's part of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed<K> {
+    pub key: K,
+    /// Owed: every register that this process minted with a stamp time above this.
+    pub after: u64,
+    /// Owed too, whoever minted them: entries by instance hash, sorted.
+    pub entries: Vec<u32>,
+}
+
+/// What to send now. Its id is to be given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch<K> {
+    pub id: u64,
+    pub owed: Vec<Owed<K>>,
+}
+
+/// How a batch ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<K> {
+    /// The peer has it: of each key, all that this process minted up to this stamp time.
+    Acked(Vec<(K, u64)>),
+    Failed,
+}
+
+/// What became of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "an overflow is to be counted"]
+pub enum Offered {
+    Taken,
+    /// The cap was reached: so many keys were dropped before this one was taken, and a digest round is due.
+    Overflowed(usize),
+}
+
+#[derive(Debug)]
+pub struct Outbox<K> {
+    owed_max: usize,
+    order: VecDeque<K>,
+    /// The owed keys, with the entries owed by name.
+    owed: HashMap<K, Vec<u32>>,
+    flight: Option<Flight<K>>,
+    next_id: u64,
+    /// Not before this, after a failure.
+    retry_at: Millis,
+    backoff: Backoff,
+    up: bool,
+    round_due: bool,
+    watermarks: Watermarks<K>,
+}
+
+#[derive(Debug)]
+struct Flight<K> {
+    batch: Batch<K>,
+    /// The peer's process it was cut for is still the one we know.
+    same_process: bool,
+}
+
+impl<K: Hash + Eq + Clone> Outbox<K> {
+    /// `seed` spreads the retries. The peer counts as down until [`peer_up`](Self::peer_up).
+    pub fn new(owed_max: usize, seed: u64) -> Outbox<K> {
+        Outbox {
+            owed_max: owed_max.max(1),
+            order: VecDeque::new(),
+            owed: HashMap::new(),
+            flight: None,
+            next_id: 0,
+            retry_at: Millis::ZERO,
+            backoff: Backoff::new(seed),
+            up: false,
+            round_due: false,
+            watermarks: Watermarks::new(WATERMARKS_MAX),
+        }
+    }
+
+    /// Something this process minted under the key may be news to the peer.
+    pub fn offer(&mut self, key: K) -> Offered {
+        self.offer_entries(key, &[])
+    }
+
+    /// As [`offer`](Self::offer), and these entries go whoever minted them: learned by the slow path, or from a node that does
+    /// not reach this peer.
+    pub fn offer_entries(&mut self, key: K, entries: &[u32]) -> Offered {
+        let mut offered = Offered::Taken;
+        if !self.owed.contains_key(&key) && self.owed.len() >= self.owed_max {
+            offered = Offered::Overflowed(self.owed.len());
+            self.clear();
+        }
+        self.owe(key, entries, false);
+        offered
+    }
+
+    /// The next batch, if the peer is up, idle and not to be left alone for a while.
+    pub fn poll(&mut self, now: Millis) -> Option<Batch<K>> {
+        if self.due().is_none_or(|due| due > now) {
+            return None;
+        }
+        let n = self.order.len().min(BATCH_KEYS_MAX);
+        let mut owed = Vec::with_capacity(n);
+        for key in self.order.drain(..n) {
+            let entries = self.owed.remove(&key).unwrap_or_default();
+            owed.push(Owed { after: self.watermarks.get(&key), key, entries });
+        }
+        self.next_id += 1;
+        let batch = Batch { id: self.next_id, owed };
+        self.flight = Some(Flight { batch: batch.clone(), same_process: true });
+        Some(batch)
+    }
+
+    /// When [`poll`](Self::poll) has something to say; `None` while nothing is owed, a batch is in flight or the peer is down.
+    pub fn due(&self) -> Option<Millis> {
+        (self.up && self.flight.is_none() && !self.order.is_empty()).then_some(self.retry_at)
+    }
+
+    /// What did not fit into the batch in flight: owed again, before all else.
+    pub fn give_back(&mut self, id: u64, rest: Vec<Owed<K>>) {
+        if self.flight.as_ref().is_some_and(|flight| flight.batch.id == id) {
+            self.owe_first(rest);
+        }
+    }
+
+    /// The batch in flight came to an end; ids of other batches are ignored.
+    pub fn settle(&mut self, id: u64, outcome: Outcome<K>, now: Millis) {
+        let Some(flight) = self.flight.take_if(|flight| flight.batch.id == id) else { return };
+        match outcome {
+            Outcome::Acked(covered) => {
+                self.backoff.succeeded();
+                self.retry_at = now;
+                if flight.same_process {
+                    covered.into_iter().for_each(|(key, time)| self.watermarks.raise(key, time));
+                }
+            }
+            Outcome::Failed => {
+                self.retry_at = now + self.backoff.failed();
+                self.owe_first(flight.batch.owed);
+            }
+        }
+    }
+
+    /// The peer answers again: what is owed goes now.
+    pub fn peer_up(&mut self, now: Millis) {
+        self.up = true;
+        self.backoff.succeeded();
+        self.retry_at = now;
+    }
+
+    /// Keys are kept up to the cap, and nothing is sent.
+    pub fn peer_down(&mut self) {
+        self.up = false;
+    }
+
+    /// The peer's id has changed: what its former process acknowledged means nothing.
+    pub fn peer_restarted(&mut self) {
+        self.watermarks = Watermarks::new(WATERMARKS_MAX);
+        if let Some(flight) = &mut self.flight {
+            flight.same_process = false;
+        }
+    }
+
+    /// Owes nothing any more; a digest round will do.
+    pub fn clear(&mut self) {
+        self.order.clear();
+        self.owed.clear();
+        self.round_due = true;
+    }
+
+    /// Whether keys were dropped since it was last asked, so that only a digest round can tell what the peer lacks.
+    pub fn take_round_due(&mut self) -> bool {
+        std::mem::take(&mut self.round_due)
+    }
+
+    /// Keys owed, those in flight not counted. At most the cap and one batch.
+    pub fn owed(&self) -> usize {
+        self.owed.len()
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.flight.as_ref().map_or(0, |flight| flight.batch.owed.len())
+    }
+
+    fn owe_first(&mut self, owed: Vec<Owed<K>>) {
+        for Owed { key, entries, .. } in owed.into_iter().rev() {
+            self.owe(key, &entries, true);
+        }
+    }
+
+    fn owe(&mut self, key: K, entries: &[u32], first: bool) {
+        if !self.owed.contains_key(&key) {
+            self.owed.insert(key.clone(), Vec::new());
+            if first { self.order.push_front(key.clone()) } else { self.order.push_back(key.clone()) }
+        }
+        let named = self.owed.entry(key).or_default();
+        for hash in entries {
+            if let Err(at) = named.binary_search(hash) {
+                if named.len() == NAMED_ENTRIES_MAX {
+                    self.round_due = true;
+                    break;
+                }
+                named.insert(at, *hash);
+            }
+        }
+    }
+}
+
+/// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
+#[derive(Debug)]
+struct Watermarks<K> {
+    generation_max: usize,
+    young: HashMap<K, u64>,
+    old: HashMap<K, u64>,
+}
+
+impl<K: Hash + Eq> Watermarks<K> {
+    fn new(max: usize) -> Watermarks<K> {
+        Watermarks { generation_max: (max / 2).max(1), young: HashMap::new(), old: HashMap::new() }
+    }
+
+    fn get(&self, key: &K) -> u64 {
+        self.young.get(key).or_else(|| self.old.get(key)).copied().unwrap_or(0)
+    }
+
+    fn raise(&mut self, key: K, time: u64) {
+        let time = self.get(&key).max(time);
+        if self.young.len() >= self.generation_max && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, time);
+    }
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

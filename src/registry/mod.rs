@@ -1,0 +1,4 @@
+//! Memory that readers share with the one writer of each service. No IO, no actor: generic in the writer's handle.
+
+pub mod cell;
+pub mod index;
