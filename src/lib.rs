@@ -1,3 +1,4 @@
 //! headcount
 
 pub mod model;
+pub mod wire;
