@@ -1,4 +1,7 @@
 //! Bytes to model and back, pure: every quirk of Nacos 1.x's wire, and nowhere else.
 
+pub mod beat;
 pub mod form;
+pub mod java_json;
+pub mod metadata;
 pub mod value;
