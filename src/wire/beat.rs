@@ -19,7 +19,7 @@ pub struct Beat<'a> {
     pub ip: Option<Cow<'a, str>>,
     /// 0 where the beat has none.
     pub port: i32,
-    /// `DEFAULT` where the beat has none.
+    /// `None` where it is missing or blank, see [`cluster()`](Beat::cluster).
     pub cluster: Option<Cow<'a, str>>,
     /// 0.0 (not 1.0) where the beat has none, as in Nacos.
     pub weight: f64,
