@@ -1,0 +1,10 @@
+//! Bytes to model and back, pure: every quirk of Nacos 1.x's wire, and nowhere else.
+
+pub mod agent;
+pub mod beat;
+pub mod checker;
+pub mod form;
+pub mod java_json;
+pub mod metadata;
+pub mod selector;
+pub mod value;
