@@ -1,3 +1,4 @@
 //! headcount
 
+pub mod config;
 pub mod model;

@@ -4,5 +4,6 @@ pub mod cluster;
 pub mod error;
 pub mod instance;
 pub mod name;
+pub mod peer;
 pub mod stamp;
 pub mod time;
