@@ -2,10 +2,11 @@
 
 pub mod actors;
 pub mod clock;
+pub mod config;
 pub mod http;
 pub mod metrics;
-pub mod config;
 pub mod model;
+pub mod node;
 pub mod protocol;
 pub mod registry;
 pub mod switches;

@@ -10,4 +10,5 @@ pub mod mail;
 pub mod notifier;
 pub mod realm;
 pub mod registrar;
+pub mod renderings;
 pub mod service;

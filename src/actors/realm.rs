@@ -2,6 +2,7 @@
 //!
 //! A node is a value: several realms live in one process and know nothing of each other.
 
+use crate::actors::renderings::Renderings;
 use crate::actors::service::ServiceActor;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -14,12 +15,9 @@ use crate::registry::cell::{self, Published};
 use crate::registry::index;
 use crate::switches::SwitchBoard;
 use actix::Addr;
-use actix_web::web::Bytes;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 
-/// Renderings of one view, made on first read: form of the question and the bytes that answer it.
-pub type Renderings = ArcSwapOption<Vec<(String, Bytes)>>;
 pub type Index = index::Index<Addr<ServiceActor>, Renderings>;
 pub type Cell = cell::Cell<Addr<ServiceActor>, Renderings>;
 pub type Publisher = cell::Publisher<Addr<ServiceActor>, Renderings>;

@@ -31,33 +31,33 @@ pub struct ServiceActor {
 
 // === messages ===
 
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<(), NamingError>")]
 pub struct Register(pub Registration);
 
 /// A PUT of a client that means an instance which is there.
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<(), NamingError>")]
 pub struct Update(pub Registration);
 
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<(), NamingError>")]
 pub struct Deregister(pub InstanceKey);
 
 /// A beat that is not just another one of a healthy instance.
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<BeatAnswer, NamingError>")]
 pub struct Beat(pub BeatClaim);
 
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<(), NamingError>")]
 pub struct PatchInstance(pub InstanceKey, pub Patch);
 
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<Vec<InstanceKey>, NamingError>")]
 pub struct EditMetadata(pub BatchTarget, pub BatchEdit);
 
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<(), NamingError>")]
 pub struct SetHealth {
     pub key: InstanceKey,
@@ -72,22 +72,22 @@ pub struct ServiceEdit {
     pub selector: Selector,
 }
 
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<(), NamingError>")]
 pub struct CreateService(pub ServiceEdit);
 
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<(), NamingError>")]
 pub struct EditService(pub ServiceEdit);
 
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<(), NamingError>")]
 pub struct EditCluster {
     pub cluster: String,
     pub settings: ClusterSettings,
 }
 
-#[derive(Message)]
+#[derive(Message, Clone)]
 #[rtype(result = "Result<(), NamingError>")]
 pub struct DeleteService;
 

@@ -9,22 +9,31 @@ use std::fmt::Write;
 
 /// Lower-case hex of the MD5, without leading zeros, as 1.1.4 prints it.
 pub fn service_checksum(view: &ServiceView) -> String {
-    let digest = Md5::digest(checksum_input(view).as_bytes());
-    let number = u128::from_be_bytes(digest.into());
+    hex_of(&checksum_input(view))
+}
+
+/// The checksum of a service that has neither settings nor instances.
+pub fn absent_checksum(grouped: &str) -> String {
+    hex_of(&head(0, grouped, 0, 0.0, ""))
+}
+
+fn hex_of(input: &str) -> String {
+    let number = u128::from_be_bytes(Md5::digest(input.as_bytes()).into());
     format!("{number:x}")
+}
+
+/// The settings part; its order is that of a Java hash map with these fixed keys.
+fn head(invalid: usize, grouped: &str, all: usize, threshold: f32, clusters: &str) -> String {
+    format!(
+        r#"{{"invalidIPCount":{invalid},"name":"{grouped}","ipCount":{all},"owners":[],"protectThreshold":{threshold:?},"clusters":[{clusters}],"token":null}}"#
+    )
 }
 
 fn checksum_input(view: &ServiceView) -> String {
     let tally = view.tally();
-    let clusters: Vec<String> = clusters_in_java_order(view);
-    let mut text = format!(
-        r#"{{"invalidIPCount":{},"name":"{}","ipCount":{},"owners":[],"protectThreshold":{:?},"clusters":[{}],"token":null}}"#,
-        tally.all - tally.healthy,
-        view.key().grouped(),
-        tally.all,
-        view.settings().protect_threshold,
-        clusters.join(","),
-    );
+    let clusters = clusters_in_java_order(view).join(",");
+    let threshold = view.settings().protect_threshold;
+    let mut text = head(tally.all - tally.healthy, view.key().grouped(), tally.all, threshold, &clusters);
     let mut instances: Vec<(String, String)> = view
         .shown()
         .map(|e| {
@@ -92,5 +101,21 @@ fn checker_text(checker: &HealthChecker) -> String {
         HealthChecker::Mysql { user, pwd, cmd } => {
             format!(r#"{{"cmd":{},"pwd":{},"type":"MYSQL","user":{}}}"#, quoted(cmd), quoted(pwd), quoted(user))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_service_has_the_checksum_nacos_gives_it() {
+        assert_eq!(absent_checksum("DEFAULT_GROUP@@a"), "44e68131d230d855031312c19b0c3258");
+    }
+
+    #[test]
+    fn leading_zeros_are_not_printed() {
+        let short = (0..10_000).map(|n: u32| hex_of(&n.to_string())).find(|hex| hex.len() < 32);
+        assert!(short.is_some_and(|hex| !hex.starts_with('0')));
     }
 }

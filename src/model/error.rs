@@ -69,6 +69,9 @@ pub enum NamingError {
     OverLimit { what: &'static str, got: usize, max: usize, limit: &'static str, kind: LimitKind },
 
     // --- the node itself ---
+    /// A call only nodes of the cluster may make, without the right to make it.
+    #[error("{0}")]
+    Forbidden(Cow<'static, str>),
     /// Not Ready, or switched off: what a client is told to try later.
     #[error("server is {0} now, please try again later!")]
     NotServing(&'static str),

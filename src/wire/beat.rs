@@ -28,6 +28,11 @@ pub struct Beat<'a> {
 }
 
 impl<'a> Beat<'a> {
+    /// A beat without JSON: only who it is from (Nacos 1.2 and later).
+    pub fn light(ip: Option<Cow<'a, str>>, port: i32, cluster: Option<Cow<'a, str>>) -> Beat<'a> {
+        Beat { ip, port, cluster, weight: 0.0, ephemeral: true, metadata: Members::new() }
+    }
+
     /// The cluster it is from: `DEFAULT` where the beat says none.
     pub fn cluster(&self) -> &str {
         self.cluster.as_deref().unwrap_or(DEFAULT_CLUSTER)

@@ -3,7 +3,9 @@
 pub mod agent;
 pub mod beat;
 pub mod checker;
+pub mod date;
 pub mod form;
+pub mod host_list;
 pub mod java_json;
 pub mod metadata;
 pub mod selector;

@@ -1,0 +1,165 @@
+//! What a handler is given: the request, its parameters, and the ways to ask the node.
+
+use crate::actors::realm::{Cell, Picture};
+use crate::actors::registrar::Ensure;
+use crate::actors::service::ServiceActor;
+use crate::config::Limits;
+use crate::http::Edge;
+use crate::model::error::{LimitKind, NamingError};
+use crate::model::instance::Metadata;
+use crate::model::name::{PUBLIC, ServiceKey, bare_name, check_service_name};
+use crate::wire::agent::Agent;
+use crate::wire::form::Params;
+use crate::wire::metadata::metadata;
+use actix::dev::ToEnvelope;
+use actix::{Handler, MailboxError, Message};
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderName, USER_AGENT};
+use actix_web::web::Bytes;
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+static CLIENT_VERSION: HeaderName = HeaderName::from_static("client-version");
+
+/// Longest address of an instance, characters: that of a host name (RFC 1035).
+pub const ADDRESS_LENGTH_MAX: usize = 255;
+
+/// One request on its way through a handler.
+pub struct Call {
+    pub edge: Rc<Edge>,
+    pub request: HttpRequest,
+    /// The body of a form; `None` for other bodies, which Nacos does not read either.
+    pub form: Option<Bytes>,
+}
+
+impl Call {
+    pub fn params(&self) -> Params<'_> {
+        Params::new(self.request.query_string(), self.form.as_deref())
+    }
+
+    /// `User-Agent`, or `Client-Version` where that is missing or empty.
+    pub fn agent(&self) -> Agent<'_> {
+        let text = |name: &HeaderName| self.request.headers().get(name).and_then(|v| v.to_str().ok());
+        Agent::of(text(&USER_AGENT), text(&CLIENT_VERSION))
+    }
+
+    /// The address the request came from.
+    pub fn requester(&self) -> Option<IpAddr> {
+        self.request.peer_addr().map(|addr| addr.ip().to_canonical())
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.edge.limits
+    }
+
+    /// The service a request names: `serviceName` (or `dom`) grouped, and `namespaceId`. Reader R.
+    pub fn service(&self, params: &Params<'_>) -> Result<ServiceKey, NamingError> {
+        let grouped = params.required_service()?;
+        let namespace = self.namespace(params)?;
+        self.service_key(&namespace, &grouped)
+    }
+
+    /// As [`service`](Self::service), where Nacos binds the parameter by its framework. Reader P.
+    pub fn bound_service(&self, params: &Params<'_>) -> Result<ServiceKey, NamingError> {
+        let grouped = params.bound_service()?;
+        let namespace = self.namespace(params)?;
+        self.service_key(&namespace, &grouped)
+    }
+
+    /// `namespaceId`, `public` by default. What holds `..` or `/` is forbidden (Nacos 1.1.4).
+    pub fn namespace<'p>(&self, params: &Params<'p>) -> Result<Cow<'p, str>, NamingError> {
+        let namespace = params.or("namespaceId", PUBLIC);
+        if namespace.contains("..") || namespace.contains('/') {
+            return Err(NamingError::NamespaceForbidden(namespace.into_owned()));
+        }
+        no_control("namespaceId", &namespace)?;
+        within("the length of namespaceId", namespace.chars().count(), self.limits().namespace, "headcount.limits.namespace")?;
+        Ok(namespace)
+    }
+
+    fn service_key(&self, namespace: &str, grouped: &str) -> Result<ServiceKey, NamingError> {
+        let limits = self.limits();
+        let key = ServiceKey::new(namespace, grouped);
+        within("the length of serviceName", bare_name(grouped).len(), limits.service_name, "headcount.limits.service-name")?;
+        within("the length of groupName", key.group().len(), limits.group, "headcount.limits.group")?;
+        within("the length of serviceName", grouped.len(), limits.service_name + limits.group + 2, "headcount.limits.service-name")?;
+        Ok(key)
+    }
+
+    /// `clusterName`, or `cluster`, or the default.
+    pub fn cluster<'p>(&self, params: &Params<'p>, default: &'p str) -> Result<Cow<'p, str>, NamingError> {
+        let cluster = params.optional("clusterName").or_else(|| params.optional("cluster")).unwrap_or(Cow::Borrowed(default));
+        self.check_cluster_length(&cluster)?;
+        Ok(cluster)
+    }
+
+    pub fn check_cluster_length(&self, cluster: &str) -> Result<(), NamingError> {
+        within("the length of clusterName", cluster.len(), self.limits().cluster, "headcount.limits.cluster")
+    }
+
+    /// An address as a request gives it: not too long, and free of control characters.
+    pub fn check_address(&self, ip: &str) -> Result<(), NamingError> {
+        no_control("ip", ip)?;
+        within("the length of ip", ip.len(), ADDRESS_LENGTH_MAX, "ADDRESS_LENGTH_MAX")
+    }
+
+    /// A `metadata` parameter within its limits.
+    pub fn metadata(&self, text: &str) -> Result<Metadata, NamingError> {
+        let parsed = metadata(text)?;
+        self.check_metadata(&parsed)?;
+        Ok(parsed)
+    }
+
+    pub fn check_metadata(&self, metadata: &Metadata) -> Result<(), NamingError> {
+        let limits = self.limits();
+        within("the number of metadata keys", metadata.len(), limits.metadata_keys, "headcount.limits.metadata-keys")?;
+        within("the size of metadata in bytes", metadata.size(), limits.metadata_bytes, "headcount.limits.metadata-bytes")
+    }
+
+    /// The newest view of a service that exists for clients.
+    pub fn picture(&self, key: &ServiceKey) -> Option<Arc<Picture>> {
+        self.edge.realm.cell(key).map(|cell| cell.view()).filter(|picture| picture.view.exists())
+    }
+
+    /// Asks the service's actor, which is born if there is none. The name is checked before.
+    pub async fn ask<M, R>(&self, key: ServiceKey, message: M) -> Result<R, NamingError>
+    where
+        M: Message<Result = Result<R, NamingError>> + Clone + Send + 'static,
+        R: Send + 'static,
+        ServiceActor: Handler<M>,
+        <ServiceActor as actix::Actor>::Context: ToEnvelope<ServiceActor, M>,
+    {
+        check_service_name(key.grouped())?;
+        let cell = match self.edge.realm.cell(&key) {
+            Some(cell) => cell,
+            None => self.ensure(Arc::new(key)).await?,
+        };
+        match cell.handle().send(message.clone()).await {
+            Ok(answer) => answer,
+            // It retired or died under our hands: there is a new one, or will be.
+            Err(MailboxError::Closed) => {
+                let cell = self.ensure(cell.key().clone()).await?;
+                cell.handle().send(message).await.unwrap_or(Err(NamingError::NodeStopping))
+            }
+            Err(MailboxError::Timeout) => Err(NamingError::NodeStopping),
+        }
+    }
+
+    async fn ensure(&self, key: Arc<ServiceKey>) -> Result<Arc<Cell>, NamingError> {
+        self.edge.registrar.send(Ensure(key)).await.unwrap_or(Err(NamingError::NodeStopping))
+    }
+}
+
+/// An error that names the limit, if there is more than it allows.
+pub fn within(what: &'static str, got: usize, max: usize, limit: &'static str) -> Result<(), NamingError> {
+    if got <= max { Ok(()) } else { Err(NamingError::OverLimit { what, got, max, limit, kind: LimitKind::Value }) }
+}
+
+fn no_control(param: &'static str, text: &str) -> Result<(), NamingError> {
+    if text.chars().any(char::is_control) {
+        return Err(NamingError::Illegal(format!("Param '{param}' is illegal, it must not contain control characters").into()));
+    }
+    Ok(())
+}

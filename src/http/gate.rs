@@ -1,0 +1,56 @@
+//! Before any handler under `/v1/ns`: prefixes an operator has limited, then whether this node serves at all.
+
+use crate::http::extract::Call;
+use crate::http::reply;
+use crate::model::error::NamingError;
+use crate::model::status::ServerStatus;
+use actix_web::HttpResponse;
+use actix_web::http::Method;
+
+/// What clients are told of a node's state, in Nacos's words.
+pub fn client_status(status: ServerStatus) -> &'static str {
+    match status {
+        ServerStatus::Ready => "UP",
+        ServerStatus::Starting | ServerStatus::Warming => "STARTING",
+        ServerStatus::Draining => "DOWN",
+    }
+}
+
+/// Nacos's words for a state; what an operator overrides it with must be one of them.
+pub const STATUS_WORDS: [&str; 6] = ["UP", "DOWN", "STARTING", "PAUSED", "WRITE_ONLY", "READ_ONLY"];
+
+/// The state shown: what the switch `overriddenServerStatus` says, if it is a word we know, else the node's own.
+pub fn shown_status(call: &Call) -> &'static str {
+    let switches = call.edge.realm.switches.load();
+    let overridden = switches.overridden_server_status.as_deref().unwrap_or_default();
+    let word = STATUS_WORDS.into_iter().find(|word| *word == overridden);
+    word.unwrap_or_else(|| client_status(call.edge.status()))
+}
+
+/// `Some`: the answer that ends the request here.
+pub fn check(call: &Call) -> Option<HttpResponse> {
+    if let Some(status) = limited(call) {
+        return Some(reply::limited(status));
+    }
+    let passes = match shown_status(call) {
+        "UP" => true,
+        "WRITE_ONLY" => call.request.method() != Method::GET,
+        "READ_ONLY" => call.request.method() == Method::GET,
+        _ => false,
+    };
+    if passes || call.edge.is_peer(call) {
+        return None;
+    }
+    Some(reply::not_serving(&NamingError::NotServing(shown_status(call))))
+}
+
+/// The status of the first limited prefix of `<path>?<query>`; a missing query reads `null`, as in Nacos.
+fn limited(call: &Call) -> Option<u16> {
+    let switches = call.edge.realm.switches.load();
+    if switches.limited_url_map.is_empty() {
+        return None;
+    }
+    let uri = call.request.uri();
+    let line = format!("{}?{}", uri.path(), uri.query().unwrap_or("null"));
+    switches.limited_url_map.iter().find(|(prefix, _)| line.starts_with(prefix.as_str())).map(|(_, status)| *status)
+}

@@ -1,0 +1,327 @@
+//! `/v1/ns/instance`: register, deregister, update, patch, read, discover, beat.
+
+use crate::actors::service::{Beat, Deregister, EditMetadata, PatchInstance, Register, Update};
+use crate::http::extract::Call;
+use crate::http::reply::{self, Answer};
+use crate::model::entry::State;
+use crate::model::error::NamingError;
+use crate::model::instance::{InstanceKey, Metadata, check_instance};
+use crate::model::name::{DEFAULT_CLUSTER, GROUP_SEPARATOR, PUBLIC, ServiceKey, check_service_name};
+use crate::model::service::{BatchEdit, BatchTarget, BeatAnswer, BeatClaim, Patch, Registration};
+use crate::wire::beat::{Beat as BeatText, beat as parse_beat};
+use crate::wire::form::Params;
+use crate::wire::host_list::{HostQuery, host_list, instance_id};
+use crate::wire::metadata::MetadataJson;
+use crate::wire::value::{bool_a, bool_j, double_j, int_j};
+use actix_web::web::Bytes;
+use serde::Serialize;
+use serde_json::json;
+use std::sync::Arc;
+
+// === writes ===
+
+pub async fn register(call: Call) -> Answer {
+    let params = call.params();
+    let key = call.service(&params)?;
+    let registration = registration(&call, &params)?;
+    check_new(&key, &registration)?;
+    call.ask(key, Register(registration)).await?;
+    Ok(reply::ok(&call.request))
+}
+
+/// Java clients from 1.0.0 on mean an instance that is there; everybody else registers.
+pub async fn update(call: Call) -> Answer {
+    let params = call.params();
+    let key = call.service(&params)?;
+    let registration = registration(&call, &params)?;
+    check_new(&key, &registration)?;
+    if call.agent().is_java_1() {
+        if call.picture(&key).is_none() {
+            return Err(NamingError::ServiceAbsent { namespace: key.namespace().to_string(), service: key.grouped().to_string() });
+        }
+        call.ask(key, Update(registration)).await?;
+    } else {
+        call.ask(key, Register(registration)).await?;
+    }
+    Ok(reply::ok(&call.request))
+}
+
+/// Ends an instance's life. On a node with peers a life that is unknown may be on its way, so its end is noted all the same.
+pub async fn deregister(call: Call) -> Answer {
+    let params = call.params();
+    let instance = address(&call, &params)?;
+    let ephemeral = params.optional("ephemeral").is_none_or(|v| bool_a(&v));
+    params.optional("weight").map(|w| double_j(&w)).transpose()?;
+    let key = call.service(&params)?;
+    let known = call.edge.realm.cell(&key).is_some();
+    let may_come = !call.edge.realm.rules.standalone && check_service_name(key.grouped()).is_ok();
+    if ephemeral && (known || may_come) {
+        call.ask(key, Deregister(instance)).await?;
+    }
+    Ok(reply::ok(&call.request))
+}
+
+pub async fn patch(call: Call) -> Answer {
+    let params = call.params();
+    let namespace = call.namespace(&params)?;
+    let key = call.service(&params)?;
+    let _ = namespace;
+    let instance = {
+        let (ip, port) = (params.required("ip")?, params.required("port")?);
+        InstanceKey::new(&call.cluster(&params, DEFAULT_CLUSTER)?, &ip, int_j(&port)?)
+    };
+    let patch = Patch {
+        metadata: params.optional("metadata").map(|m| call.metadata(&m)).transpose()?,
+        app: params.optional("app").map(|app| Arc::from(&*app)),
+        weight: params.optional("weight").map(|w| double_j(&w)).transpose()?,
+        healthy: params.optional("healthy").map(|h| bool_a(&h)),
+        enabled: params.optional("enabled").map(|e| bool_a(&e)),
+    };
+    if params.optional("ephemeral").is_some_and(|e| !bool_a(&e)) {
+        return Err(NamingError::PersistentUnsupported);
+    }
+    if call.picture(&key).is_none() {
+        return Err(NamingError::InstanceUnknown);
+    }
+    call.ask(key, PatchInstance(instance, patch)).await?;
+    Ok(reply::ok(&call.request))
+}
+
+pub async fn put_metadata(call: Call) -> Answer {
+    edit_metadata(&call, BatchEdit::Put).await
+}
+
+pub async fn remove_metadata(call: Call) -> Answer {
+    edit_metadata(&call, BatchEdit::Remove).await
+}
+
+async fn edit_metadata(call: &Call, edit: fn(Metadata) -> BatchEdit) -> Answer {
+    let params = call.params();
+    let key = call.service(&params)?;
+    let target = match params.optional("consistencyType").as_deref() {
+        None => BatchTarget::Listed(listed_instances(&params.optional("instances").unwrap_or_default())),
+        Some("ephemeral") => BatchTarget::All,
+        Some(_) => BatchTarget::Listed(Vec::new()),
+    };
+    let metadata = call.metadata(&params.required("metadata")?)?;
+    let met = match call.picture(&key) {
+        Some(_) => call.ask(key, EditMetadata(target, edit(metadata))).await?,
+        None => Vec::new(),
+    };
+    let names: Vec<String> = met.iter().map(|k| format!("{}:{}:unknown:{}:ephemeral", k.ip, k.port, k.cluster)).collect();
+    reply::json(&json!({ "updated": names }))
+}
+
+/// The `instances` parameter of a batch; what cannot be read names nobody (Nacos 1.4).
+fn listed_instances(text: &str) -> Vec<InstanceKey> {
+    let Ok(serde_json::Value::Array(items)) = serde_json::from_str(text) else { return Vec::new() };
+    let key = |item: &serde_json::Value| {
+        let ephemeral = item.get("ephemeral").and_then(|e| e.as_bool()).unwrap_or(true);
+        let ip = item.get("ip")?.as_str()?;
+        let port = i32::try_from(item.get("port")?.as_i64()?).ok()?;
+        let cluster = item.get("clusterName").and_then(|c| c.as_str()).filter(|c| !c.trim().is_empty()).unwrap_or(DEFAULT_CLUSTER);
+        ephemeral.then(|| InstanceKey::new(cluster, ip, port))
+    };
+    items.iter().filter_map(key).collect()
+}
+
+/// Address parameters, in Nacos's order: `ip`, `port`, cluster, then the port as a number.
+fn address(call: &Call, params: &Params<'_>) -> Result<InstanceKey, NamingError> {
+    let ip = params.required("ip")?;
+    let port = params.required("port")?;
+    let cluster = call.cluster(params, DEFAULT_CLUSTER)?;
+    call.check_address(&ip)?;
+    Ok(InstanceKey::new(&cluster, &ip, int_j(&port)?))
+}
+
+fn registration(call: &Call, params: &Params<'_>) -> Result<Registration, NamingError> {
+    let key = address(call, params)?;
+    let weight = params.optional("weight").map_or(Ok(1.0), |w| double_j(&w))?;
+    let flag = |name: &str| params.optional(name).map(|v| bool_a(&v));
+    let registration = Registration {
+        key,
+        weight,
+        enabled: flag("enabled").or_else(|| flag("enable")).unwrap_or(true),
+        healthy: flag("healthy").unwrap_or(true),
+        app: Some(params.optional("app").map_or_else(|| call.edge.default_app.clone(), |app| Arc::from(&*app))),
+        metadata: params.optional("metadata").map_or_else(|| Ok(Metadata::default()), |m| call.metadata(&m))?,
+    };
+    if flag("ephemeral") == Some(false) {
+        return Err(NamingError::PersistentUnsupported);
+    }
+    Ok(registration)
+}
+
+/// Everything about a registration that could be refused, before a service is made for it.
+fn check_new(key: &ServiceKey, registration: &Registration) -> Result<(), NamingError> {
+    check_instance(&registration.key.ip, registration.key.port, registration.weight)?;
+    check_service_name(key.grouped())?;
+    registration.clone().check().map(drop)
+}
+
+// === beats ===
+
+pub async fn beat(call: Call) -> Answer {
+    let params = call.params();
+    let grouped = params.required_service()?;
+    let namespace = call.namespace(&params)?;
+    let text = params.optional("beat");
+    let claim = match &text {
+        Some(text) => parse_beat(text)?,
+        None if params.optional("ip").is_none() => return Err(NamingError::required("beat")),
+        None => light_beat(&params)?,
+    };
+    let ip = claim.ip.as_deref().filter(|ip| !ip.trim().is_empty()).ok_or_else(|| NamingError::JsonFormat {
+        param: "beat",
+        reason: "has no ip: the address of the instance is expected".to_string(),
+    })?;
+    let cluster = match claim.cluster.as_deref() {
+        Some(cluster) => cluster.to_string().into(),
+        None => params.or("clusterName", DEFAULT_CLUSTER),
+    };
+    if let Some(interval_ms) = hear(&call, &namespace, &grouped, (&cluster, ip, claim.port)) {
+        return Ok(heard(&call, interval_ms));
+    }
+    if !claim.ephemeral {
+        return Ok(heard(&call, None)); // persistent instances do not beat: nothing comes of it
+    }
+    let key = call.service(&params)?;
+    let made_up = match &text {
+        Some(_) => Some((claim.weight, checked_metadata(&call, &claim)?)),
+        None => None,
+    };
+    if made_up.is_none() && call.edge.realm.cell(&key).is_none() {
+        return Ok(unknown(&call));
+    }
+    call.check_address(ip)?;
+    call.check_cluster_length(&cluster)?;
+    if made_up.is_some() {
+        crate::model::name::check_cluster_name(&cluster)?;
+        check_port(claim.port)?;
+    }
+    let claim = BeatClaim { key: InstanceKey::new(&cluster, ip, claim.port), made_up };
+    match call.ask(key, Beat(claim)).await? {
+        BeatAnswer::Heard { interval_ms } => Ok(heard(&call, interval_ms)),
+        BeatAnswer::Unknown => Ok(unknown(&call)),
+    }
+}
+
+/// The way of nearly every beat: a healthy instance that is known. One look at the index, one atomic.
+fn hear(call: &Call, namespace: &str, grouped: &str, (cluster, ip, port): (&str, &str, i32)) -> Option<Option<u64>> {
+    let realm = &call.edge.realm;
+    realm.index.with(namespace, grouped, |cell| {
+        let picture = cell.glance();
+        let entry = picture.view.find(cluster, ip, port).filter(|e| e.status.state == State::Healthy)?;
+        entry.heard.touch(realm.clock.now(), true);
+        Some(entry.record().timeouts().interval_ms)
+    })?
+}
+
+fn light_beat<'p>(params: &Params<'p>) -> Result<BeatText<'p>, NamingError> {
+    let port = params.optional("port").map_or(Ok(0), |p| int_j(&p))?;
+    Ok(BeatText::light(params.optional("ip"), port, params.optional("clusterName")))
+}
+
+fn checked_metadata(call: &Call, beat: &BeatText<'_>) -> Result<Metadata, NamingError> {
+    let metadata = beat.metadata();
+    call.check_metadata(&metadata)?;
+    Ok(metadata)
+}
+
+fn check_port(port: i32) -> Result<(), NamingError> {
+    if port < 0 { Err(NamingError::AddressFormat) } else { Ok(()) }
+}
+
+fn heard(call: &Call, interval_ms: Option<u64>) -> actix_web::HttpResponse {
+    let switches = call.edge.realm.switches.load();
+    let interval = interval_ms.map_or(switches.client_beat_interval, |ms| ms as i64);
+    if interval == 5_000 && switches.light_beat_enabled {
+        return reply::json_bytes(Bytes::from_static(br#"{"clientBeatInterval":5000,"code":10200,"lightBeatEnabled":true}"#));
+    }
+    let light = switches.light_beat_enabled;
+    reply::json_bytes(format!(r#"{{"clientBeatInterval":{interval},"code":10200,"lightBeatEnabled":{light}}}"#))
+}
+
+fn unknown(call: &Call) -> actix_web::HttpResponse {
+    let interval = call.edge.realm.switches.load().client_beat_interval;
+    reply::json_bytes(format!(r#"{{"clientBeatInterval":{interval},"code":20404}}"#))
+}
+
+// === reads ===
+
+pub async fn list(call: Call) -> Answer {
+    let params = call.params();
+    let grouped = params.required_service()?;
+    let namespace = call.namespace(&params)?;
+    let clusters = params.optional("clusters").unwrap_or_default();
+    let udp_port = params.optional("udpPort").map_or(Ok(0), |p| int_j(&p))?;
+    let env = params.optional("env").unwrap_or_default();
+    let ask = HostQuery {
+        grouped: &grouped,
+        clusters: &clusters,
+        healthy_only: params.optional("healthyOnly").is_some_and(|v| bool_j(&v)),
+        full_names: call.agent().is_java_1(),
+        cache_millis: call.edge.realm.switches.load().default_cache_millis,
+        env: &env,
+        is_check: params.optional("isCheck").is_some_and(|v| bool_j(&v)),
+    };
+    let _ = udp_port;
+    let answer = call.edge.realm.index.with(&namespace, &grouped, |cell| {
+        let picture = cell.glance();
+        picture.extra.answer(&picture.view, &ask, || call.edge.realm.now_ms())
+    });
+    Ok(reply::json_bytes(answer.unwrap_or_else(|| host_list(None, &ask, call.edge.realm.now_ms()).into())))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail<'a> {
+    metadata: MetadataJson<'a>,
+    instance_id: String,
+    port: i32,
+    service: &'a str,
+    healthy: bool,
+    ip: &'a str,
+    cluster_name: &'a str,
+    weight: f64,
+}
+
+/// One instance, with its real health.
+pub async fn detail(call: Call) -> Answer {
+    let params = call.params();
+    let key = call.service(&params)?;
+    let cluster = params.or("clusterName", DEFAULT_CLUSTER);
+    let ip = params.required("ip")?;
+    let port = int_j(&params.required("port")?)?;
+    let grouped = key.grouped();
+    let absent = || NamingError::NotFound(format!("no service {grouped} found!"));
+    let picture = call.picture(&key).ok_or_else(absent)?;
+    if !picture.view.shown().any(|e| *e.key.cluster == *cluster) {
+        return Err(NamingError::NotFound(format!("no ips found for cluster {cluster} in service {grouped}")));
+    }
+    let entry = picture.view.find(&cluster, &ip, port).filter(|e| e.is_shown());
+    let entry = entry.ok_or_else(|| NamingError::NotFound("no matched ip found!".to_string()))?;
+    reply::json(&Detail {
+        metadata: MetadataJson(&entry.record().metadata),
+        instance_id: instance_id(entry, grouped),
+        port,
+        service: grouped,
+        healthy: entry.shown == State::Healthy,
+        ip: &entry.key.ip,
+        cluster_name: &cluster,
+        weight: entry.record().weight,
+    })
+}
+
+/// `ip:port_health` of all instances of `namespace##group@@name`; read by Java peers.
+pub async fn statuses(call: Call) -> Answer {
+    let params = call.params();
+    let key = params.bound("key")?;
+    let (namespace, grouped) = key.split_once("##").unwrap_or((PUBLIC, &key));
+    let picture = call.picture(&ServiceKey::new(namespace, grouped));
+    let absent = || NamingError::NotFound(format!("service: {grouped} not found."));
+    let picture = picture.filter(|_| grouped.contains(GROUP_SEPARATOR)).ok_or_else(absent)?;
+    let line = |e: &&Arc<crate::model::entry::Entry>| format!("{}:{}_{}", e.key.ip, e.key.port, e.shown == State::Healthy);
+    let ips: Vec<String> = picture.view.candidates("").iter().map(line).collect();
+    reply::json(&json!({ "ips": ips }))
+}
