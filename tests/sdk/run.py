@@ -72,9 +72,11 @@ class Node:
         self.process = subprocess.Popen([binary, *flags], env=env, stdout=self.log, stderr=subprocess.STDOUT)
         end = time.monotonic() + READY_SECONDS_MAX
         while not is_ready(self.server):
-            if self.process.poll() is not None or time.monotonic() > end:
+            stopped = self.process.poll()
+            if stopped is not None or time.monotonic() > end:
                 self.__exit__(None, None, None, show_log=True)
-                raise SystemExit(f"the node was not ready within {READY_SECONDS_MAX} s; its log is above")
+                why = f"not ready within {READY_SECONDS_MAX} s" if stopped is None else f"ended with {stopped}"
+                raise SystemExit(f"{binary}: {why}; its log is above")
             time.sleep(0.05)
         return self
 
