@@ -56,9 +56,14 @@ fn shortcuts_are_refused_outside_tests() {
 
 #[test]
 fn a_module_for_tests_in_its_own_file_may_unwrap() {
-    let of = |(path, text): (&str, &str)| (path.to_owned(), format!("//! Head.\n{text}"));
-    let files = [("src/net/mod.rs", "#[cfg(test)]\nmod tests;"), ("src/net/tests.rs", "fn f() { g().unwrap() }")];
-    assert_eq!(inspect(&files.map(of).into(), &[]), Vec::<String>::new());
+    let check = |parent: &str, text: &str, child: &str| {
+        let of = |(path, text): (&str, &str)| (path.to_owned(), format!("//! Head.\n{text}"));
+        inspect(&[(parent, text), (child, "fn f() { g().unwrap() }")].map(of).into(), &[]).len()
+    };
+    assert_eq!(check("src/net/mod.rs", "#[cfg(test)]\nmod tests;", "src/net/tests.rs"), 0);
+    assert_eq!(check("src/model/domain.rs", "#[cfg(test)] mod tests;", "src/model/domain/tests.rs"), 0);
+    assert_eq!(check("src/net/link.rs", "#[cfg(test)] #[path = \"link_tests.rs\"] mod tests;", "src/net/link_tests.rs"), 0);
+    assert_eq!(check("src/net/mod.rs", "#[cfg(test)] mod tests; mod link;", "src/net/link.rs"), 1);
 }
 
 #[test]

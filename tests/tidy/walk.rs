@@ -65,7 +65,9 @@ impl Walk {
                     here.in_const |= word == "const" && !is_ident(rest.get(1), &["fn"]);
                     if word == "mod" {
                         inline_module = is_brace(rest.get(2));
-                        self.note_module(rest, here.in_test);
+                        if here.in_test {
+                            self.note_module(&tokens[..at], rest);
+                        }
                     }
                     self.check_word(&word, rest, here);
                     let before = at.checked_sub(1).map(|before| &tokens[before]);
@@ -89,12 +91,21 @@ impl Walk {
         path.split([':', ' ']).next_back() == Some("test") || (words[0] == "cfg" && words.contains(&"test") && !words.contains(&"not"))
     }
 
-    fn note_module(&mut self, rest: &[TokenTree], in_test: bool) {
-        if let (true, Some(TokenTree::Ident(name)), false) = (in_test, rest.get(1), is_brace(rest.get(2))) {
-            let stem = self.path.trim_end_matches(".rs");
-            let base = ["mod", "lib", "main"].iter().find_map(|own| stem.strip_suffix(own)).map_or(format!("{stem}/"), str::to_owned);
-            self.test_modules.push(format!("{base}{name}"));
+    /// Remembers a module in a file of its own that is for tests only; `before` may say which file with `#[path]`.
+    fn note_module(&mut self, before: &[TokenTree], rest: &[TokenTree]) {
+        if is_brace(rest.get(2)) {
+            return;
         }
+        let (folder, file) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        let of_this_item = before.iter().rev().take_while(|token| !is_punct(Some(token), ';') && !is_brace(Some(token)));
+        let attributes: Vec<String> = of_this_item.map(ToString::to_string).collect();
+        let elsewhere = attributes.iter().find_map(|text| text.strip_prefix("[path = \"")?.strip_suffix("\"]"));
+        self.test_modules.push(match (elsewhere, rest.get(1)) {
+            (Some(file), _) => format!("{folder}/{}", file.trim_end_matches(".rs")),
+            (None, Some(name)) if ["mod.rs", "lib.rs", "main.rs"].contains(&file) => format!("{folder}/{name}"),
+            (None, Some(name)) => format!("{}/{name}", self.path.trim_end_matches(".rs")),
+            (None, None) => return,
+        });
     }
 
     fn check_word(&mut self, word: &str, rest: &[TokenTree], here: Place) {
