@@ -338,7 +338,10 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn agrees_with_a_naive_reader(query in "[ab&=%+41é]{0,24}", form in proptest::collection::vec(prop_oneof![Just(b'a'), Just(b'&'), Just(b'='), Just(b'%'), Just(b'2'), any::<u8>()], 0..24)) {
+        fn agrees_with_a_naive_reader(
+            query in "[ab&=%+41é]{0,24}",
+            form in proptest::collection::vec(prop_oneof![proptest::sample::select(b"ab&=%+24".to_vec()), any::<u8>()], 0..24),
+        ) {
             let params = Params::new(&query, Some(&form));
             for name in ["a", "b", "ab", "A", "é"] {
                 prop_assert_eq!(params.raw(name).map(Cow::into_owned), naive(&query, &form, name));
