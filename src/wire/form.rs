@@ -192,17 +192,17 @@ pub fn decode(encoded: &[u8]) -> Cow<'_, str> {
     }
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        match (*first, hex_pair(tail)) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            (b'+', _) => bytes.push(b' '),
-            (other, _) => bytes.push(other),
-        }
+    while let Some(plain) = rest.iter().position(|b| matches!(b, b'%' | b'+')) {
+        bytes.extend_from_slice(&rest[..plain]);
+        let escape = &rest[plain..];
+        let (byte, len) = match escape[0] {
+            b'+' => (b' ', 1),
+            _ => hex_pair(&escape[1..]).map_or((b'%', 1), |byte| (byte, 3)),
+        };
+        bytes.push(byte);
+        rest = &escape[len..];
     }
+    bytes.extend_from_slice(rest);
     Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
@@ -338,7 +338,10 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn agrees_with_a_naive_reader(query in "[ab&=%+41é]{0,24}", form in proptest::collection::vec(prop_oneof![Just(b'a'), Just(b'&'), Just(b'='), Just(b'%'), Just(b'2'), any::<u8>()], 0..24)) {
+        fn agrees_with_a_naive_reader(
+            query in "[ab&=%+41é]{0,24}",
+            form in proptest::collection::vec(prop_oneof![proptest::sample::select(b"ab&=%+24".to_vec()), any::<u8>()], 0..24),
+        ) {
             let params = Params::new(&query, Some(&form));
             for name in ["a", "b", "ab", "A", "é"] {
                 prop_assert_eq!(params.raw(name).map(Cow::into_owned), naive(&query, &form, name));

@@ -4,7 +4,7 @@ use super::{DEPTH_MAX, Json, Members};
 use std::borrow::Cow;
 
 /// What a beat has, so that its members are put into memory that need not grow.
-const MEMBERS_USUAL: usize = 8;
+const MEMBERS_USUAL: usize = 12;
 
 pub(super) struct Reader<'a> {
     text: &'a str,
@@ -29,34 +29,35 @@ impl<'a> Reader<'a> {
     fn value(&mut self) -> Result<Json<'a>, String> {
         self.skip_space();
         match self.peek() {
-            Some(b'{') => self.nested(Reader::object).map(Json::Object),
-            Some(b'[') => self.nested(Reader::array).map(Json::Array),
+            Some(b'{') => self.object().map(Json::Object),
+            Some(b'[') => self.array().map(Json::Array),
             Some(b'"' | b'\'') => self.quoted().map(Json::Text),
             Some(b'-' | b'0'..=b'9') => self.number().map(Json::Number),
-            Some(_) => {
-                let words = [("true", Json::Bool(true)), ("false", Json::Bool(false)), ("null", Json::Null)];
-                let word = self.word();
-                words.into_iter().find(|(name, _)| *name == word).map(|(_, value)| value).ok_or_else(|| {
+            Some(_) => match self.word() {
+                "true" => Ok(Json::Bool(true)),
+                "false" => Ok(Json::Bool(false)),
+                "null" => Ok(Json::Null),
+                word => {
                     self.at -= word.len();
-                    self.expected("a JSON value")
-                })
-            }
+                    Err(self.expected("a JSON value"))
+                }
+            },
             None => Err(self.expected("a JSON value")),
         }
     }
 
-    fn nested<T>(&mut self, read: fn(&mut Self) -> Result<T, String>) -> Result<T, String> {
+    /// Past an opening bracket.
+    fn enter(&mut self) -> Result<(), String> {
         if self.depth == DEPTH_MAX {
             return Err(format!("more than {DEPTH_MAX} levels deep"));
         }
         self.depth += 1;
         self.at += 1;
-        let inside = read(self)?;
-        self.depth -= 1;
-        Ok(inside)
+        Ok(())
     }
 
     fn object(&mut self) -> Result<Members<'a>, String> {
+        self.enter()?;
         let mut members = Members::new();
         while self.another(b'}', members.is_empty())? {
             let key = self.key()?;
@@ -71,14 +72,17 @@ impl<'a> Reader<'a> {
             }
             members.push((key, value));
         }
+        self.depth -= 1;
         Ok(members)
     }
 
     fn array(&mut self) -> Result<Vec<Json<'a>>, String> {
+        self.enter()?;
         let mut items = Vec::new();
         while self.another(b']', items.is_empty())? {
             items.push(self.value()?);
         }
+        self.depth -= 1;
         Ok(items)
     }
 
@@ -229,6 +233,7 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[cold]
     fn expected(&self, what: &str) -> String {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
             Some(found) => format!("expected {what} at byte {}, found {found:?}", self.at),
