@@ -1,4 +1,5 @@
 //! headcount
 
+pub mod cli;
 pub mod config;
 pub mod model;
