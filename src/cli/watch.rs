@@ -260,6 +260,7 @@ impl Screen {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stub::Stub;
     use super::*;
     use expect_test::expect;
     use std::io::Write;
@@ -333,5 +334,33 @@ mod tests {
     fn the_time_between_polls_has_bounds() {
         let polls = |cache: Value| Listing::read(&json!({"hosts": [], "cacheMillis": cache})).unwrap().poll_ms;
         assert_eq!([polls(json!(0)), polls(Value::Null), polls(json!(1u64 << 60))], [POLL_MS_MIN, POLL_MS, POLL_MS_MAX]);
+    }
+
+    #[actix_rt::test]
+    async fn it_subscribes_with_a_port_where_pushes_are_acknowledged() {
+        let stub = Stub::start(|_| (200, json!({"hosts": [], "cacheMillis": 10_000, "lastRefTime": 1}).to_string()));
+        let place = Place { server: stub.url(), group: "g".to_string(), namespace: "public".to_string() };
+        let watch = Watch { service: "s".to_string(), place };
+        let node = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let subscribed = async {
+            while stub.heard().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let asked = stub.heard().remove(0);
+            let query =
+                |name: &str| asked.split(['?', '&']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).unwrap().to_string();
+            let dom = json!({"hosts": [host("1.1.1.1", true, 1.0)], "name": "g@@s", "lastRefTime": 2}).to_string();
+            let push = json!({"type": "dom", "data": dom, "lastRefTime": 77}).to_string();
+            let to = format!("{}:{}", query("clientIP"), query("udpPort"));
+            node.send_to(b"noise", &to).await.unwrap();
+            node.send_to(push.as_bytes(), &to).await.unwrap();
+            let mut ack = [0u8; 256];
+            let (count, _) = node.recv_from(&mut ack).await.unwrap();
+            String::from_utf8_lossy(&ack[..count]).into_owned()
+        };
+        tokio::select! {
+            ended = watch.run() => panic!("{:?}", ended.map_err(|error| error.to_string())),
+            ack = subscribed => assert_eq!(ack, r#"{"type":"push-ack","lastRefTime":"77","data":""}"#),
+        }
     }
 }

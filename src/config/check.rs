@@ -84,7 +84,7 @@ impl Checking<'_> {
         let list = parse_cluster_conf(text, self.config.port);
         let any = !list.members.is_empty() || !list.faults.is_empty();
         if !standalone {
-            self.config.notices.extend(list.notices.into_iter().map(|notice| format!("{MEMBERS_FILE}: {notice}")));
+            self.config.notices.extend(list.notices.into_iter().map(|notice| format!("{MEMBERS_FILE}:{}: {}", notice.line, notice.text)));
             for fault in list.faults {
                 self.fault(Origin::File { name: MEMBERS_FILE, line: Some(fault.line) }, fault.text);
             }
