@@ -2,6 +2,7 @@
 
 pub mod actors;
 pub mod clock;
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod metrics;
