@@ -1,0 +1,3 @@
+//! Thin shells around the machines.
+
+pub mod pusher;

@@ -1,0 +1,3 @@
+//! Bytes ⇄ model, pure.
+
+pub mod push;
