@@ -3,7 +3,7 @@
 //! ```text
 //! subscribe ─▶ subscriber ─ silent for its ttl ─▶ gone
 //! changed ─▶ due ─ poll ─▶ Round ─ dispatch ─▶ in flight ─ acked ─▶ gone
-//!             ▲── finished ──┘                    ├─ 10 s without ack ─▶ Again (same bytes, once)
+//!             ▲── finished ──┘                    ├─ 10 s without ack ─▶ again (same bytes, once)
 //!                                                 └─ 10 s more, superseded, send error ─▶ failed
 //! ```
 //! A service is pushed at once, then at most every `gap_ms`, one round at a time. A subscriber that let [`SILENT_MAX`] packets
@@ -109,9 +109,9 @@ pub struct Round {
     pub to: Vec<SubscriberNo>,
 }
 
-/// Send these bytes a second time.
+/// A packet, where it goes and under which number.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Again<P> {
+pub struct Outgoing<P> {
     pub to: SocketAddr,
     pub seq: u64,
     pub packet: P,
@@ -121,7 +121,8 @@ pub struct Again<P> {
 #[derive(Debug, PartialEq)]
 #[must_use]
 pub struct Due<P> {
-    pub again: Vec<Again<P>>,
+    /// Send these a second time.
+    pub again: Vec<Outgoing<P>>,
     pub rounds: Vec<Round>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::state::{Entry, InFlight, Sent, Timer, Topic, form, member_key};
 use super::{
-    Again, Due, Form, Full, IN_FLIGHT_PER_SUBSCRIBER_MAX, POLL_TIMERS_MAX, PushRules, PushStats, Round, RoundNo, SEQ_END, Subscriber,
+    Due, Form, Full, IN_FLIGHT_PER_SUBSCRIBER_MAX, Outgoing, POLL_TIMERS_MAX, PushRules, PushStats, Round, RoundNo, SEQ_END, Subscriber,
     SubscriberNo,
 };
 use crate::model::name::ServiceKey;
@@ -296,7 +296,7 @@ impl<P: Clone> PushBook<P> {
     }
 
     /// No ack in time: once more, if it is the first time, the newest news and the subscriber has not been silent for long.
-    fn run_out(&mut self, seq: u64, now: Millis) -> Option<Again<P>> {
+    fn run_out(&mut self, seq: u64, now: Millis) -> Option<Outgoing<P>> {
         let again = self.try_again(seq, now);
         if again.is_none() {
             self.failed(seq);
@@ -304,7 +304,7 @@ impl<P: Clone> PushBook<P> {
         again
     }
 
-    fn try_again(&mut self, seq: u64, now: Millis) -> Option<Again<P>> {
+    fn try_again(&mut self, seq: u64, now: Millis) -> Option<Outgoing<P>> {
         let packet = self.in_flight.get_mut(&seq).filter(|packet| !packet.again)?;
         let entry = self.entries.get_mut(&packet.to)?;
         let bytes = self.rounds.get(&packet.round)?.packet.clone()?;
@@ -315,7 +315,7 @@ impl<P: Clone> PushBook<P> {
         (packet.again, packet.due) = (true, now + self.rules.ack_wait_ms);
         self.agenda.insert((packet.due, Timer::Unacked(seq)));
         self.stats.again += 1;
-        Some(Again { to: entry.subscriber.addr, seq, packet: bytes })
+        Some(Outgoing { to: entry.subscriber.addr, seq, packet: bytes })
     }
 
     /// Takes a packet out of flight, wherever it is noted.
