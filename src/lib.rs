@@ -11,4 +11,7 @@ pub mod node;
 pub mod protocol;
 pub mod registry;
 pub mod switches;
+pub mod model;
+pub mod net;
+pub mod protocol;
 pub mod wire;

@@ -12,3 +12,6 @@ pub mod realm;
 pub mod registrar;
 pub mod renderings;
 pub mod service;
+//! Thin shells around the machines.
+
+pub mod pusher;

@@ -3,3 +3,7 @@
 pub mod backoff;
 pub mod outbox;
 pub mod ownership;
+//! The protocols as machines: (state, event, now) → effects. No clock, socket or actor in here.
+
+pub mod push_target;
+pub mod pushbook;

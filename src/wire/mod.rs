@@ -10,3 +10,6 @@ pub mod java_json;
 pub mod metadata;
 pub mod selector;
 pub mod value;
+//! Bytes ⇄ model, pure.
+
+pub mod push;

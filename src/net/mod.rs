@@ -1,0 +1,3 @@
+//! Outgoing IO behind seams that a simulator can replace.
+
+pub mod datagram;
