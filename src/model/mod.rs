@@ -6,6 +6,7 @@ pub mod instance;
 pub mod judging;
 pub mod name;
 pub mod peer;
+pub mod peer_beat;
 pub mod stamp;
 pub mod status;
 pub mod time;

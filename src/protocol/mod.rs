@@ -1,5 +1,6 @@
 //! Distro as small machines: `(state, event, now) → effects`. No clock, socket or actor in here.
 
 pub mod backoff;
+pub mod evidence;
 pub mod outbox;
 pub mod ownership;

@@ -1,0 +1,3 @@
+//! Bytes ⇄ model, pure: one shape a file.
+
+pub mod peer_beats;
