@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod error;
+pub mod heartbeat;
 pub mod instance;
 pub mod judging;
 pub mod name;

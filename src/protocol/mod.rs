@@ -4,3 +4,4 @@ pub mod backoff;
 pub mod evidence;
 pub mod outbox;
 pub mod ownership;
+pub mod roster;
