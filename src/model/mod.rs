@@ -1,6 +1,7 @@
 //! The words of the domain: plain values that compare, and never send.
 
 pub mod cluster;
+pub mod digest;
 pub mod error;
 pub mod heartbeat;
 pub mod instance;

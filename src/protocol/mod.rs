@@ -1,6 +1,7 @@
 //! Distro as small machines: `(state, event, now) → effects`. No clock, socket or actor in here.
 
 pub mod backoff;
+pub mod digest;
 pub mod evidence;
 pub mod outbox;
 pub mod ownership;
