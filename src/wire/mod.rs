@@ -13,3 +13,6 @@ pub mod value;
 //! Bytes ⇄ model, pure.
 
 pub mod push;
+//! Bytes ⇄ model, pure: one shape a file.
+
+pub mod peer_beats;
