@@ -1,17 +1,16 @@
 //! headcount
 
 pub mod actors;
-pub mod clock;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod http;
+pub mod logging;
 pub mod metrics;
 pub mod model;
+pub mod net;
 pub mod node;
 pub mod protocol;
 pub mod registry;
 pub mod switches;
-pub mod model;
-pub mod net;
-pub mod protocol;
 pub mod wire;

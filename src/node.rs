@@ -4,6 +4,7 @@
 //! every question stays on its thread.
 
 use crate::actors::notifier::{Listeners, Notifier};
+use crate::actors::pusher::{Pusher, Shard};
 use crate::actors::realm::{Realm, RealmRules};
 use crate::actors::registrar::{Homes, Registrar};
 use crate::actors::service::Retire;
@@ -11,13 +12,15 @@ use crate::clock::Clock;
 use crate::config::{Config, Mode};
 use crate::http::{Edge, dispatch};
 use crate::model::status::ServerStatus;
+use crate::net::datagram::UdpDatagrams;
+use crate::protocol::pushbook::PushRules;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use arc_swap::ArcSwap;
 use log::{info, warn};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +33,16 @@ const REQUEST_HEAD_MAX: Duration = Duration::from_secs(20);
 /// What is under way at stop gets this long.
 const SHUTDOWN_S_MAX: u64 = 5;
 const BACKLOG: u32 = 4_096;
+/// Subscribers are shared out among so many pushers by their address.
+const PUSHERS: u64 = 2;
 
 /// What keeps a node from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot listen on {addr}: {source}. Is another node running there? Choose a port with --port or NACOS_APPLICATION_PORT.")]
     Listen { addr: SocketAddr, source: std::io::Error },
+    #[error("cannot open a UDP socket for pushes on {ip}: {source}")]
+    PushSocket { ip: IpAddr, source: std::io::Error },
     #[error("the HTTP workers did not start: {0}")]
     Workers(String),
 }
@@ -45,7 +52,8 @@ pub struct Node {
     realm: Arc<Realm>,
     status: Arc<ArcSwap<ServerStatus>>,
     server: ServerHandle,
-    served: tokio::task::JoinHandle<std::io::Result<()>>,
+    served: Served,
+    push_home: Arbiter,
     addr: SocketAddr,
 }
 
@@ -62,17 +70,21 @@ impl Node {
         };
         let realm = Arc::new(Realm::new(rand::random(), clock, rules));
         let status = Arc::new(ArcSwap::from_pointee(ServerStatus::Starting));
-        let notifier = Notifier::new(Listeners::default(), realm.clone()).start();
+        let push_home = Arbiter::new();
+        let pushers = start_pushers(&config, &realm, &push_home.handle())?;
+        let listeners = Listeners { pushers: pushers.iter().map(|pusher| pusher.clone().recipient()).collect(), syncer: None };
+        let notifier = Notifier::new(listeners, realm.clone()).start();
         let registrar = Registrar::new(realm.clone(), notifier.recipient()).start();
 
         let listener = listen(SocketAddr::new(config.bind, config.port))?;
         let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: (config.bind, config.port).into(), source })?;
-        let parts = EdgeParts { realm: realm.clone(), registrar: registrar.clone(), status: status.clone(), config: config.clone() };
+        let parts =
+            EdgeParts { realm: realm.clone(), registrar: registrar.clone(), pushers, status: status.clone(), config: config.clone() };
         let (server, served, homes) = serve(listener, parts, config.http_workers).await?;
         registrar.send(Homes(homes)).await.map_err(|e| StartError::Workers(e.to_string()))?;
         status.store(Arc::new(ServerStatus::Ready));
         info!(address:% = addr, workers = config.http_workers; "ready");
-        Ok(Node { realm, status, server, served, addr })
+        Ok(Node { realm, status, server, served, push_home, addr })
     }
 
     /// Where it listens: with port 0 in the configuration, the port it was given.
@@ -92,6 +104,7 @@ impl Node {
                 continue; // it has gone already
             }
         }
+        self.push_home.stop();
         self.server.stop(true).await;
         match self.served.await {
             Ok(Ok(())) => info!("stopped"),
@@ -106,6 +119,7 @@ impl Node {
 struct EdgeParts {
     realm: Arc<Realm>,
     registrar: Addr<Registrar>,
+    pushers: Vec<Addr<Pusher>>,
     status: Arc<ArcSwap<ServerStatus>>,
     config: Config,
 }
@@ -113,8 +127,24 @@ struct EdgeParts {
 impl EdgeParts {
     fn edge(&self) -> Edge {
         let Config { limits, context_path, .. } = self.config.clone();
-        Edge::new(self.realm.clone(), self.registrar.clone(), limits, context_path, self.status.clone())
+        Edge::new(self.realm.clone(), self.registrar.clone(), self.pushers.clone(), limits, context_path, self.status.clone())
     }
+}
+
+/// Pushers live apart from the HTTP workers: a change with ten thousand subscribers is nothing a request waits for.
+fn start_pushers(config: &Config, realm: &Arc<Realm>, home: &ArbiterHandle) -> Result<Vec<Addr<Pusher>>, StartError> {
+    let rules = PushRules { subscribers_max: config.limits.subscribers / PUSHERS as usize, ..PushRules::default() };
+    (0..PUSHERS)
+        .map(|index| {
+            let socket = UdpDatagrams::bind(config.bind).map_err(|source| StartError::PushSocket { ip: config.bind, source })?;
+            let (rules, realm) = (rules.clone(), realm.clone());
+            Ok(Pusher::start_in_arbiter(home, move |_| {
+                let datagrams = UdpDatagrams::new(socket).expect("a socket just bound joins the runtime of its thread");
+                let clock = realm.clock.clone();
+                Pusher::new(rules, Shard { index, of: PUSHERS }, realm, Rc::new(datagrams), clock)
+            }))
+        })
+        .collect()
 }
 
 fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {

@@ -1,5 +1,6 @@
 //! Switches: what operators change at run time (`/operator/switches`). Readers load the newest values; one writer stores them.
 
+use crate::wire::agent::{PushFloors, Version};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,6 +93,19 @@ impl Default for Switches {
             overridden_server_status: None,
             default_instance_ephemeral: true,
             health_check_white_list: Vec::new(),
+        }
+    }
+}
+
+impl Switches {
+    /// From which versions on clients are pushed to.
+    pub fn push_floors(&self) -> PushFloors {
+        PushFloors {
+            java: Version::read(&self.push_java_version),
+            go: Version::read(&self.push_go_version),
+            c: Version::read(&self.push_c_version),
+            csharp: Version::read(&self.push_csharp_version),
+            python: Version::read(&self.push_python_version),
         }
     }
 }

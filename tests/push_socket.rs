@@ -2,7 +2,8 @@
 
 use actix::prelude::*;
 use flate2::read::MultiGzDecoder;
-use headcount::actors::pusher::{Documents, Observe, Pusher, ServiceChanged, Shard, Subscribe};
+use headcount::actors::notifier::ServiceChanged;
+use headcount::actors::pusher::{Documents, Observe, Pusher, Shard, Subscribe};
 use headcount::clock::Clock;
 use headcount::model::name::ServiceKey;
 use headcount::net::datagram::UdpDatagrams;
@@ -32,7 +33,7 @@ fn pusher() -> Addr<Pusher> {
     let socket = UdpDatagrams::bind(Ipv4Addr::LOCALHOST.into()).unwrap();
     let datagrams = Rc::new(UdpDatagrams::new(socket).unwrap());
     let rules = PushRules { ack_wait_ms: ACK_WAIT_MS, ..PushRules::default() };
-    Pusher::new(rules, Shard { index: 2, of: 3 }, Arc::new(Fixed), datagrams, Clock::start()).start()
+    Pusher::new(rules, Shard { index: 2, of: 3 }, Arc::new(Fixed), datagrams, Clock::system()).start()
 }
 
 struct Client(UdpSocket);
@@ -74,7 +75,7 @@ fn text(datagram: &[u8]) -> String {
 }
 
 async fn change(pusher: &Addr<Pusher>, name: &str) {
-    pusher.send(ServiceChanged(Arc::new(ServiceKey::new("public", name)))).await.unwrap();
+    pusher.send(ServiceChanged::shown(Arc::new(ServiceKey::new("public", name)))).await.unwrap();
 }
 
 async fn until(pusher: &Addr<Pusher>, reached: impl Fn(&PushStats) -> bool) -> PushStats {

@@ -8,10 +8,8 @@
 
 pub mod mail;
 pub mod notifier;
+pub mod pusher;
 pub mod realm;
 pub mod registrar;
 pub mod renderings;
 pub mod service;
-//! Thin shells around the machines.
-
-pub mod pusher;

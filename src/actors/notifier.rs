@@ -31,6 +31,13 @@ pub struct ServiceChanged {
     pub origin: Origin,
 }
 
+impl ServiceChanged {
+    /// Consumers see something else, and nobody is owed anything.
+    pub fn shown(key: Arc<ServiceKey>) -> ServiceChanged {
+        ServiceChanged { key, shown: true, settings: false, touched: Touched::new(), origin: Origin::Here }
+    }
+}
+
 /// Who hears of changes.
 #[derive(Default)]
 pub struct Listeners {

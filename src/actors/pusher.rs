@@ -16,6 +16,8 @@ mod tests;
 
 pub use messages::*;
 
+use crate::actors::mail::HUB_MAILBOX_MAX;
+use crate::actors::notifier::ServiceChanged;
 use crate::clock::Clock;
 use crate::model::time::Millis;
 use crate::net::datagram::Datagrams;
@@ -29,8 +31,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Messages waiting.
-pub const MAILBOX_MAX: usize = 256;
 /// Work of one turn: a packet is one unit, some 5 µs.
 pub const TURN_UNITS: usize = 512;
 /// Deflating takes as long as sending so many packets, and one more for each of so many bytes (measured: 110 µs and 1.5 µs a KiB
@@ -228,7 +228,7 @@ impl Actor for Pusher {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        ctx.set_mailbox_capacity(HUB_MAILBOX_MAX);
         let datagrams = self.datagrams.clone();
         ctx.add_stream(futures_util::stream::unfold(datagrams, |datagrams| async move {
             let received = datagrams.receive().await;
@@ -257,8 +257,8 @@ impl Handler<Subscribe> for Pusher {
 impl Handler<ServiceChanged> for Pusher {
     type Result = ();
 
-    fn handle(&mut self, ServiceChanged(service): ServiceChanged, ctx: &mut Self::Context) {
-        self.book.changed(&service, self.clock.now());
+    fn handle(&mut self, event: ServiceChanged, ctx: &mut Self::Context) {
+        self.book.changed(&event.key, self.clock.now());
         self.wake(ctx);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A node is a value: several realms live in one process and know nothing of each other.
 
+use crate::actors::pusher::Documents;
 use crate::actors::renderings::Renderings;
 use crate::actors::service::ServiceActor;
 use crate::clock::Clock;
@@ -14,6 +15,7 @@ use crate::protocol::ownership::Ownership;
 use crate::registry::cell::{self, Published};
 use crate::registry::index;
 use crate::switches::SwitchBoard;
+use crate::wire::host_list::{HostQuery, host_list};
 use actix::Addr;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -101,5 +103,21 @@ impl Realm {
 
     pub fn cell(&self, key: &ServiceKey) -> Option<Arc<Cell>> {
         self.index.get_key(key)
+    }
+}
+
+impl Documents for Realm {
+    fn document(&self, service: &ServiceKey, clusters: &str, full_names: bool) -> Option<Arc<str>> {
+        let cache_millis = self.switches.load().default_push_cache_millis;
+        let grouped = service.grouped();
+        let ask = HostQuery { grouped, clusters, healthy_only: false, full_names, cache_millis, env: "", is_check: false };
+        let bytes = match self.cell(service) {
+            Some(cell) => {
+                let picture = cell.view();
+                picture.extra.answer(&picture.view, &ask, || self.now_ms())
+            }
+            None => host_list(None, &ask, self.now_ms()).into(),
+        };
+        std::str::from_utf8(&bytes).ok().map(Arc::from)
     }
 }

@@ -1,5 +1,6 @@
 //! `/v1/ns/instance`: register, deregister, update, patch, read, discover, beat.
 
+use crate::actors::pusher::Subscribe;
 use crate::actors::service::{Beat, Deregister, EditMetadata, PatchInstance, Register, Update};
 use crate::http::extract::Call;
 use crate::http::reply::{self, Answer};
@@ -8,6 +9,8 @@ use crate::model::error::NamingError;
 use crate::model::instance::{InstanceKey, Metadata, check_instance};
 use crate::model::name::{DEFAULT_CLUSTER, GROUP_SEPARATOR, PUBLIC, ServiceKey, check_service_name};
 use crate::model::service::{BatchEdit, BatchTarget, BeatAnswer, BeatClaim, Patch, Registration};
+use crate::protocol::push_target::push_target;
+use crate::protocol::pushbook::{Subscriber, ttl_ms};
 use crate::wire::beat::{Beat as BeatText, beat as parse_beat};
 use crate::wire::form::Params;
 use crate::wire::host_list::{HostQuery, host_list, instance_id};
@@ -256,21 +259,51 @@ pub async fn list(call: Call) -> Answer {
     let clusters = params.optional("clusters").unwrap_or_default();
     let udp_port = params.optional("udpPort").map_or(Ok(0), |p| int_j(&p))?;
     let env = params.optional("env").unwrap_or_default();
+    let subscribed = subscribe(&call, &params, &namespace, &grouped, udp_port).await;
+    let switches = call.edge.realm.switches.load();
     let ask = HostQuery {
         grouped: &grouped,
         clusters: &clusters,
         healthy_only: params.optional("healthyOnly").is_some_and(|v| bool_j(&v)),
         full_names: call.agent().is_java_1(),
-        cache_millis: call.edge.realm.switches.load().default_cache_millis,
+        cache_millis: if subscribed { switches.default_push_cache_millis } else { switches.default_cache_millis },
         env: &env,
         is_check: params.optional("isCheck").is_some_and(|v| bool_j(&v)),
     };
-    let _ = udp_port;
     let answer = call.edge.realm.index.with(&namespace, &grouped, |cell| {
         let picture = cell.glance();
         picture.extra.answer(&picture.view, &ask, || call.edge.realm.now_ms())
     });
     Ok(reply::json_bytes(answer.unwrap_or_else(|| host_list(None, &ask, call.edge.realm.now_ms()).into())))
+}
+
+/// Subscribes the client to pushes where it asks for them and may have them. Done before the view is read that it is answered
+/// with: no change falls between the two.
+async fn subscribe(call: &Call, params: &Params<'_>, namespace: &str, grouped: &str, udp_port: i32) -> bool {
+    if udp_port <= 0 {
+        return false;
+    }
+    let agent = call.agent();
+    let ttl_ms = {
+        let switches = call.edge.realm.switches.load();
+        if !switches.push_enabled || !agent.may_be_pushed(&switches.push_floors()) {
+            return false;
+        }
+        ttl_ms(switches.default_push_cache_millis.unsigned_abs())
+    };
+    let claimed = params.optional("clientIP").unwrap_or_default();
+    let Some(addr) = call.requester().and_then(|requester| push_target(&claimed, requester, udp_port)) else { return false };
+    let text = |name| Arc::from(&*params.optional(name).unwrap_or_default());
+    let subscriber = Subscriber {
+        service: ServiceKey::new(namespace, grouped),
+        clusters: text("clusters"),
+        addr,
+        agent: agent.text.into(),
+        full_names: agent.is_java_1(),
+        app: text("app"),
+        tenant: text("tid"),
+    };
+    call.edge.pusher_of(&addr).send(Subscribe { subscriber, ttl_ms }).await.is_ok()
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ mod reply;
 
 pub use extract::Call;
 
+use crate::actors::pusher::Pusher;
 use crate::actors::realm::Realm;
 use crate::actors::registrar::Registrar;
 use crate::config::Limits;
@@ -22,8 +23,10 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use reply::Answer;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Paths under which Nacos's filters apply: gate, grouping, 501.
 const NAMING: &str = "/v1/ns/";
@@ -60,6 +63,7 @@ pub const ROUTES: &[Route] = routes! {
 pub struct Edge {
     pub realm: Arc<Realm>,
     pub registrar: Addr<Registrar>,
+    pub pushers: Vec<Addr<Pusher>>,
     pub limits: Limits,
     pub context_path: String,
     pub status: Arc<ArcSwap<ServerStatus>>,
@@ -72,13 +76,20 @@ impl Edge {
     pub fn new(
         realm: Arc<Realm>,
         registrar: Addr<Registrar>,
+        pushers: Vec<Addr<Pusher>>,
         limits: Limits,
         context_path: String,
         status: Arc<ArcSwap<ServerStatus>>,
     ) -> Edge {
         let mut routes: HashMap<&'static str, Vec<&'static Route>> = HashMap::new();
         ROUTES.iter().for_each(|route| routes.entry(route.path).or_default().push(route));
-        Edge { realm, registrar, limits, context_path, status, default_app: "DEFAULT".into(), routes }
+        Edge { realm, registrar, pushers, limits, context_path, status, default_app: "DEFAULT".into(), routes }
+    }
+
+    /// The pusher a subscriber of this address belongs to.
+    pub fn pusher_of(&self, addr: &SocketAddr) -> &Addr<Pusher> {
+        let hash = xxh3_64(addr.to_string().as_bytes());
+        &self.pushers[(hash % self.pushers.len() as u64) as usize]
     }
 
     pub fn status(&self) -> ServerStatus {

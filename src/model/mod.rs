@@ -2,16 +2,16 @@
 
 pub mod checksum;
 pub mod cluster;
-pub mod entry;
 pub mod digest;
+pub mod entry;
 pub mod error;
 pub mod heartbeat;
 pub mod instance;
 pub mod judging;
 pub mod name;
 pub mod peer;
-pub mod service;
 pub mod peer_beat;
+pub mod service;
 pub mod stamp;
 pub mod status;
 pub mod time;

@@ -151,7 +151,7 @@ fn an_entry_is_news_by_either_register_or_by_its_absence() {
         judgement: stamp(judgement),
     };
     let base = entry(1, 1, 5, 5, 5);
-    assert_eq!(news(&[base], &[base]), []);
+    assert_eq!(news(&[base], &[base]), Vec::<u32>::new());
     assert_eq!(news(&[base], &[]), [1]);
     for (greater, is) in [
         (entry(1, 1, 6, 5, 5), true),

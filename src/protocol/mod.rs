@@ -5,8 +5,6 @@ pub mod digest;
 pub mod evidence;
 pub mod outbox;
 pub mod ownership;
-//! The protocols as machines: (state, event, now) → effects. No clock, socket or actor in here.
-
 pub mod push_target;
 pub mod pushbook;
 pub mod roster;

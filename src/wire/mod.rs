@@ -8,11 +8,7 @@ pub mod form;
 pub mod host_list;
 pub mod java_json;
 pub mod metadata;
+pub mod peer_beats;
+pub mod push;
 pub mod selector;
 pub mod value;
-//! Bytes ⇄ model, pure.
-
-pub mod push;
-//! Bytes ⇄ model, pure: one shape a file.
-
-pub mod peer_beats;

@@ -28,11 +28,6 @@ pub struct Subscribe {
     pub ttl_ms: u64,
 }
 
-/// The service's view is a new one.
-#[derive(Message, Clone)]
-#[rtype(result = "()")]
-pub struct ServiceChanged(pub Arc<ServiceKey>);
-
 /// Live subscribers: of one service by form and address, or all in the order they came.
 #[derive(Message)]
 #[rtype(result = "Vec<Subscriber>")]

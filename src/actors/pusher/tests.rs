@@ -90,7 +90,7 @@ impl Bench {
     fn new(wire: Rc<Wire>) -> Bench {
         let asked = Arc::new(Asked::default());
         let shard = Shard { index: 0, of: 1 };
-        let pusher = Pusher::new(PushRules::default(), shard, asked.clone(), wire.clone(), Clock::start()).start();
+        let pusher = Pusher::new(PushRules::default(), shard, asked.clone(), wire.clone(), Clock::system()).start();
         Bench { pusher, wire, asked }
     }
 
@@ -109,7 +109,7 @@ impl Bench {
     }
 
     async fn changed(&self, name: &str) {
-        self.pusher.send(ServiceChanged(Arc::new(service(name)))).await.unwrap();
+        self.pusher.send(ServiceChanged::shown(Arc::new(service(name)))).await.unwrap();
     }
 
     async fn state(&self) -> PusherState {
