@@ -6,3 +6,4 @@ pub mod evidence;
 pub mod outbox;
 pub mod ownership;
 pub mod roster;
+pub mod warmup;
