@@ -3,6 +3,8 @@
 pub mod backoff;
 pub mod digest;
 pub mod evidence;
+pub mod fanout;
+pub mod legacy;
 pub mod outbox;
 pub mod ownership;
 pub mod roster;
