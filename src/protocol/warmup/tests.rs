@@ -2,6 +2,7 @@
 
 use super::*;
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 
 fn addr(name: &str) -> PeerAddr {
     PeerAddr::new(name, 1)
@@ -204,4 +205,38 @@ fn a_node_that_is_no_longer_listed_starts_again() {
 #[test]
 fn draining_is_for_good() {
     check("begin; b ready; drain; b last; pause 5000; begin; +60000", expect!["WARMING@0 b0 DRAINING@0"]);
+}
+
+proptest! {
+    /// Whatever happens, it judges before it serves, asks a peer one thing at a time, and serves in the end whoever answers.
+    #[test]
+    fn it_serves_in_the_end(
+        steps in proptest::collection::vec(prop_oneof![
+            Just("begin"), Just("begin fresh"), Just("b ready"), Just("b warming"), Just("c ready"), Just("b down"), Just("c down"),
+            Just("b page 3"), Just("b page 9"), Just("c page 4"), Just("b last"), Just("c last"), Just("b fails"), Just("judged"),
+            Just("pause 4000"), Just("pause 4000000"), Just("cut"), Just("lost"), Just("list b"), Just("list bc"), Just("list"),
+            Just("+40"), Just("+700"), Just("+2500"), Just("+9000"),
+        ], 0..60),
+        answers: bool,
+    ) {
+        let mut state = run("+0");
+        steps.into_iter().chain(["begin"]).for_each(|step| state.step(step));
+        for _ in 0..40 {
+            if answers {
+                for peer in ["b", "c"] {
+                    state.step(&format!("{peer} ready"));
+                    if state.asked.contains_key(peer) {
+                        state.step(&format!("{peer} last"));
+                    }
+                }
+            }
+            state.step("+1000");
+        }
+        prop_assert_eq!(state.warmup.status(), ServerStatus::Ready);
+        let mut judged = false;
+        for effect in &state.seen {
+            prop_assert!(!effect.starts_with("READY") || judged);
+            judged = effect.starts_with("judge") || judged && !effect.contains("ING@");
+        }
+    }
 }
