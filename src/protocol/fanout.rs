@@ -128,6 +128,18 @@ mod tests {
         check("a b c d e a -b take e take", expect!["drops e drops -b [a b c d] [e]"]);
     }
 
+    #[test]
+    fn a_turn_is_bounded_and_what_still_waits_is_still_joined() {
+        let mut fanout = Fanout::default();
+        for key in 0..NEWS_PER_TURN {
+            assert!(fanout.push(key, News::Change));
+        }
+        assert!(fanout.push(7, News::Delete));
+        assert_eq!((fanout.take().len(), fanout.waiting()), (NEWS_PER_TURN, 1));
+        assert!(fanout.push(7, News::Delete));
+        assert_eq!(fanout.take(), [(7, News::Delete)]);
+    }
+
     proptest! {
         /// The last word of each key is the last one told, and nothing is kept of keys that do not wait.
         #[test]

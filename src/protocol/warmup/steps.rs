@@ -14,7 +14,7 @@ impl Warmup {
             }
             Event::Begin { fresh } if self.status == ServerStatus::Starting => self.warm(fresh, now, now, effects),
             Event::Begin { .. } => {}
-            Event::Lost => self.become_(ServerStatus::Starting, effects),
+            Event::Lost => self.enter(ServerStatus::Starting, effects),
             Event::Answers { peer, status } => self.answers(peer, status, now),
             Event::Down(peer) => _ = self.sources.get_mut(&peer).map(Source::down),
             Event::Page { peer, id, next } => self.page(&peer, id, next, now, effects),
@@ -33,12 +33,12 @@ impl Warmup {
                     self.warm(true, now, now, effects);
                 }
             }
-            Event::Drain => self.become_(ServerStatus::Draining, effects),
+            Event::Drain => self.enter(ServerStatus::Draining, effects),
             Event::Tick => self.tick(now, effects),
         }
     }
 
-    fn become_(&mut self, status: ServerStatus, effects: &mut Vec<Effect>) {
+    fn enter(&mut self, status: ServerStatus, effects: &mut Vec<Effect>) {
         self.judging_since = None;
         if self.status != status {
             self.status = status;
@@ -51,7 +51,7 @@ impl Warmup {
         self.not_before = not_before;
         self.fresh = fresh;
         self.sources.clear();
-        self.become_(ServerStatus::Warming, effects);
+        self.enter(ServerStatus::Warming, effects);
     }
 
     fn answers(&mut self, peer: PeerAddr, status: ServerStatus, now: Millis) {
@@ -86,7 +86,7 @@ impl Warmup {
 
     fn serve(&mut self, effects: &mut Vec<Effect>) {
         self.drop_due = false; // everybody slept: there was no better registry to be had
-        self.become_(ServerStatus::Ready, effects);
+        self.enter(ServerStatus::Ready, effects);
     }
 
     /// One page in flight a peer.
