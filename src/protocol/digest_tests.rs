@@ -165,6 +165,8 @@ fn an_entry_is_news_by_either_register_or_by_its_absence() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Whatever two nodes hold, one round makes them equal, and nothing either had is lost.
     #[test]
     fn a_round_levels_two_nodes(

@@ -272,4 +272,6 @@ impl Roster {
 }
 
 #[cfg(test)]
+mod crowd_tests;
+#[cfg(test)]
 mod tests;
