@@ -132,7 +132,7 @@ impl ServiceActor {
         if !change.is_nothing() {
             let view = self.service.view();
             let old = self.publisher.cell().glance().view.digest();
-            self.realm.index.digest_moved(view.key().hash(), old, view.digest());
+            self.realm.index.sums().publish(view.key().hash(), old, view.digest());
             self.publisher.publish(view);
             let Change { shown, settings, touched, .. } = change;
             let event = ServiceChanged { key: self.service.key().clone(), shown, settings, touched, origin };
@@ -174,7 +174,7 @@ impl ServiceActor {
 
     fn retire(&mut self, ctx: &mut Context<Self>) {
         let old = self.publisher.cell().glance().view.digest();
-        self.realm.index.digest_moved(self.service.key().hash(), old, 0);
+        self.realm.index.sums().publish(self.service.key().hash(), old, 0);
         self.realm.index.remove(self.publisher.cell());
         ctx.stop();
     }
