@@ -179,7 +179,7 @@ impl<P: Clone> PushBook<P> {
         if let Some(at) = entry.probe {
             // It listens after all: what it missed is due as soon as its service may be pushed.
             let last = self.topics.get(&entry.subscriber.service).and_then(|topic| topic.last_round);
-            let soon = last.map_or(now, |last| now.max(last + self.rules.gap_ms)).min(at);
+            let soon = last.map_or(now, |last| now.max(last + self.rules.gap_ms));
             entry.probe = Some(soon);
             self.agenda.remove(&(at, Timer::Probe(to)));
             self.agenda.insert((soon, Timer::Probe(to)));

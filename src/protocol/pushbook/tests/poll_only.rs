@@ -42,6 +42,14 @@ fn a_round_that_is_due_anyway_replaces_the_probe() {
 }
 
 #[test]
+fn a_round_done_late_replaces_the_probe_that_came_due_meanwhile() {
+    let silent = "sub a; change; +100; change; +100; change; +59850; sub a; change; +10; change";
+    check(&format!("{silent}; late 150; +1000"), "a1@0 a2@100 a3@200 a4@60210");
+    let silent = "sub a; change; +100; change; +100; change; +100; change; +10; change";
+    check(&format!("{silent}; late 200; ack a 3; +1000"), "a1@0 a2@100 a3@200 a4@510");
+}
+
+#[test]
 fn an_ack_without_news_sends_nothing() {
     check("sub a; change; +100; change; +100; change; +50; ack a 3; +5000", "a1@0 a2@100 a3@200");
 }
