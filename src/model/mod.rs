@@ -2,6 +2,7 @@
 
 pub mod checksum;
 pub mod cluster;
+pub mod datum;
 pub mod digest;
 pub mod entry;
 pub mod error;
