@@ -163,13 +163,17 @@ fn check_new(key: &ServiceKey, registration: &Registration) -> Result<(), Naming
 
 pub async fn beat(call: Call) -> Answer {
     let params = call.params();
-    let grouped = params.required_service()?;
-    let namespace = call.namespace(&params)?;
+    beat_of(&call, &params, &params.required_service()?).await
+}
+
+/// A beat for an instance of the service `grouped`, whatever `serviceName` says.
+pub async fn beat_of(call: &Call, params: &Params<'_>, grouped: &str) -> Answer {
+    let namespace = call.namespace(params)?;
     let text = params.optional("beat");
     let claim = match &text {
         Some(text) => parse_beat(text)?,
         None if params.optional("ip").is_none() => return Err(NamingError::required("beat")),
-        None => light_beat(&params)?,
+        None => light_beat(params)?,
     };
     let ip = claim.ip.as_deref().filter(|ip| !ip.trim().is_empty()).ok_or_else(|| NamingError::JsonFormat {
         param: "beat",
@@ -179,19 +183,19 @@ pub async fn beat(call: Call) -> Answer {
         Some(cluster) => cluster.to_string().into(),
         None => params.or("clusterName", DEFAULT_CLUSTER),
     };
-    if let Some(interval_ms) = hear(&call, &namespace, &grouped, (&cluster, ip, claim.port)) {
-        return Ok(heard(&call, interval_ms));
+    if let Some(interval_ms) = hear(call, &namespace, grouped, (&cluster, ip, claim.port)) {
+        return Ok(heard(call, interval_ms));
     }
     if !claim.ephemeral {
-        return Ok(heard(&call, None)); // persistent instances do not beat: nothing comes of it
+        return Ok(heard(call, None)); // persistent instances do not beat: nothing comes of it
     }
-    let key = call.service(&params)?;
+    let key = call.key(&namespace, grouped)?;
     let made_up = match &text {
-        Some(_) => Some((claim.weight, checked_metadata(&call, &claim)?)),
+        Some(_) => Some((claim.weight, checked_metadata(call, &claim)?)),
         None => None,
     };
     if made_up.is_none() && call.edge.realm.cell(&key).is_none() {
-        return Ok(unknown(&call));
+        return Ok(unknown(call));
     }
     call.check_address(ip)?;
     call.check_cluster_length(&cluster)?;
@@ -201,8 +205,8 @@ pub async fn beat(call: Call) -> Answer {
     }
     let claim = BeatClaim { key: InstanceKey::new(&cluster, ip, claim.port), made_up };
     match call.ask(key, Beat(claim)).await? {
-        BeatAnswer::Heard { interval_ms } => Ok(heard(&call, interval_ms)),
-        BeatAnswer::Unknown => Ok(unknown(&call)),
+        BeatAnswer::Heard { interval_ms } => Ok(heard(call, interval_ms)),
+        BeatAnswer::Unknown => Ok(unknown(call)),
     }
 }
 
@@ -251,13 +255,17 @@ fn unknown(call: &Call) -> actix_web::HttpResponse {
 
 pub async fn list(call: Call) -> Answer {
     let params = call.params();
-    let grouped = params.required_service()?;
-    let namespace = call.namespace(&params)?;
+    list_of(&call, &params, &params.required_service()?)
+}
+
+/// The instances of the service `grouped`, whatever `serviceName` says.
+pub fn list_of(call: &Call, params: &Params<'_>, grouped: &str) -> Answer {
+    let namespace = call.namespace(params)?;
     let clusters = params.optional("clusters").unwrap_or_default();
     let udp_port = params.optional("udpPort").map_or(Ok(0), |p| int_j(&p))?;
     let env = params.optional("env").unwrap_or_default();
     let ask = HostQuery {
-        grouped: &grouped,
+        grouped,
         clusters: &clusters,
         healthy_only: params.optional("healthyOnly").is_some_and(|v| bool_j(&v)),
         full_names: call.agent().is_java_1(),
@@ -266,7 +274,7 @@ pub async fn list(call: Call) -> Answer {
         is_check: params.optional("isCheck").is_some_and(|v| bool_j(&v)),
     };
     let _ = udp_port;
-    let answer = call.edge.realm.index.with(&namespace, &grouped, |cell| {
+    let answer = call.edge.realm.index.with(&namespace, grouped, |cell| {
         let picture = cell.glance();
         picture.extra.answer(&picture.view, &ask, || call.edge.realm.now_ms())
     });

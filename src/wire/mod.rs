@@ -2,11 +2,17 @@
 
 pub mod agent;
 pub mod beat;
+pub mod catalog;
 pub mod checker;
 pub mod date;
 pub mod form;
 pub mod host_list;
 pub mod java_json;
 pub mod metadata;
+pub mod page;
+pub mod pattern;
+#[cfg(test)]
+mod samples;
 pub mod selector;
+pub mod service;
 pub mod value;
