@@ -14,7 +14,7 @@ use crate::actors::notifier::{Origin, ServiceChanged};
 use crate::actors::realm::Realm;
 use crate::actors::registrar::{Ensure, Registrar};
 use crate::actors::service::Merge;
-use crate::model::datum::Datum;
+use crate::model::datum::{Datum, DatumBody};
 use crate::model::name::{ServiceKey, check_service_name};
 use crate::model::peer::PeerAddr;
 use crate::model::peer_beat::PeerBeat;
@@ -263,8 +263,9 @@ impl DistroSyncer {
 async fn merge(realm: Arc<Realm>, registrar: Addr<Registrar>, datum: Datum, origin: Origin) {
     let key = Arc::new(datum.key);
     let now = realm.clock.now();
-    let stamps = datum.incoming.versions.iter().map(|v| v.stamped.stamp.max(v.status.life).max(v.status.judgement));
-    let newest = stamps.chain(datum.incoming.settings.as_ref().map(|s| s.stamp)).max();
+    let DatumBody::Stamped(incoming) = datum.body else { return };
+    let stamps = incoming.versions.iter().map(|v| v.stamped.stamp.max(v.status.life).max(v.status.judgement));
+    let newest = stamps.chain(incoming.settings.as_ref().map(|s| s.stamp)).max();
     if let Some(Err(e)) = newest.map(|stamp| realm.stamps.observe(stamp.time, now)) {
         realm.metrics.stamps_ahead.add(1);
         return warn!(service:% = key, error:% = e; "datum refused");
@@ -275,11 +276,11 @@ async fn merge(realm: Arc<Realm>, registrar: Addr<Registrar>, datum: Datum, orig
         None => registrar.send(Ensure(key.clone())).await.unwrap_or(Err(crate::model::error::NamingError::NodeStopping)),
     };
     let Ok(cell) = cell else { return };
-    if cell.handle().send(Merge { incoming: datum.incoming.clone(), origin }).await.is_err()
+    if cell.handle().send(Merge { incoming: incoming.clone(), origin }).await.is_err()
         && let Ok(Ok(cell)) = registrar.send(Ensure(key)).await
     {
         // It retired under our hands; the one born anew takes it. Lost even so, a digest round brings it again.
-        let _ = cell.handle().send(Merge { incoming: datum.incoming, origin }).await;
+        let _ = cell.handle().send(Merge { incoming, origin }).await;
     }
 }
 

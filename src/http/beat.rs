@@ -27,22 +27,27 @@ struct Sign<'p> {
 
 pub async fn beat(call: Call) -> Answer {
     let params = call.params();
+    beat_of(&call, &params, params.required_service()?).await
+}
+
+/// A beat for an instance of the service `grouped`, whatever `serviceName` says.
+pub async fn beat_of(call: &Call, params: &Params<'_>, grouped: Cow<'_, str>) -> Answer {
     let text = params.optional("beat");
-    let sign = Sign::read(&call, &params, text.as_deref())?;
+    let sign = Sign::read(call, params, grouped, text.as_deref())?;
     if let Some(interval_ms) = call.edge.door.hear(&sign.namespace, &sign.grouped, (&sign.cluster, sign.ip(), sign.beat.port)) {
-        return Ok(heard(&call, interval_ms));
+        return Ok(heard(call, interval_ms));
     }
     if !sign.beat.ephemeral {
-        return Ok(heard(&call, None)); // persistent instances do not beat: nothing comes of it
+        return Ok(heard(call, None)); // persistent instances do not beat: nothing comes of it
     }
-    let (key, claim) = sign.claim(&call, &params)?;
+    let (key, claim) = sign.claim(call)?;
     if claim.made_up.is_none() && call.edge.realm.cell(&key).is_none() {
-        return Ok(unknown(&call));
+        return Ok(unknown(call));
     }
     call.edge.door.heard(&key, &claim.key);
     match call.ask(key, Beat(claim)).await? {
-        BeatAnswer::Heard { interval_ms } => Ok(heard(&call, interval_ms)),
-        BeatAnswer::Unknown => Ok(unknown(&call)),
+        BeatAnswer::Heard { interval_ms } => Ok(heard(call, interval_ms)),
+        BeatAnswer::Unknown => Ok(unknown(call)),
     }
 }
 
@@ -50,18 +55,17 @@ pub async fn beat(call: Call) -> Answer {
 pub fn full_beat(call: &Call) -> Result<Option<(ServiceKey, BeatClaim)>, NamingError> {
     let params = call.params();
     let text = params.optional("beat");
-    let sign = Sign::read(call, &params, text.as_deref())?;
+    let sign = Sign::read(call, &params, params.required_service()?, text.as_deref())?;
     if !sign.full || !sign.beat.ephemeral {
         return Ok(None);
     }
-    let (key, claim) = sign.claim(call, &params)?;
+    let (key, claim) = sign.claim(call)?;
     check_service_name(key.grouped())?;
     Ok(Some((key, claim)))
 }
 
 impl<'p> Sign<'p> {
-    fn read(call: &Call, params: &Params<'p>, text: Option<&'p str>) -> Result<Sign<'p>, NamingError> {
-        let grouped = params.required_service()?;
+    fn read<'q: 'p>(call: &Call, params: &Params<'q>, grouped: Cow<'p, str>, text: Option<&'p str>) -> Result<Sign<'p>, NamingError> {
         let namespace = call.namespace(params)?;
         let beat = match text {
             Some(text) => parse_beat(text)?,
@@ -80,8 +84,8 @@ impl<'p> Sign<'p> {
     }
 
     /// What the service's actor is asked, within the limits.
-    fn claim(&self, call: &Call, params: &Params<'_>) -> Result<(ServiceKey, BeatClaim), NamingError> {
-        let key = call.service(params)?;
+    fn claim(&self, call: &Call) -> Result<(ServiceKey, BeatClaim), NamingError> {
+        let key = call.key(&self.namespace, &self.grouped)?;
         call.check_address(self.ip())?;
         call.check_cluster_length(&self.cluster)?;
         let made_up = match self.full {

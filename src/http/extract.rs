@@ -57,14 +57,14 @@ impl Call {
     pub fn service(&self, params: &Params<'_>) -> Result<ServiceKey, NamingError> {
         let grouped = params.required_service()?;
         let namespace = self.namespace(params)?;
-        self.service_key(&namespace, &grouped)
+        self.key(&namespace, &grouped)
     }
 
     /// As [`service`](Self::service), where Nacos binds the parameter by its framework. Reader P.
     pub fn bound_service(&self, params: &Params<'_>) -> Result<ServiceKey, NamingError> {
         let grouped = params.bound_service()?;
         let namespace = self.namespace(params)?;
-        self.service_key(&namespace, &grouped)
+        self.key(&namespace, &grouped)
     }
 
     /// `namespaceId`, `public` by default. What holds `..` or `/` is forbidden (Nacos 1.1.4).
@@ -78,7 +78,8 @@ impl Call {
         Ok(namespace)
     }
 
-    fn service_key(&self, namespace: &str, grouped: &str) -> Result<ServiceKey, NamingError> {
+    /// The service of a name that is grouped already, within its limits.
+    pub fn key(&self, namespace: &str, grouped: &str) -> Result<ServiceKey, NamingError> {
         let limits = self.limits();
         let key = ServiceKey::new(namespace, grouped);
         within("the length of serviceName", bare_name(grouped).len(), limits.service_name, "headcount.limits.service-name")?;
@@ -120,6 +121,11 @@ impl Call {
     /// The newest view of a service that exists for clients.
     pub fn picture(&self, key: &ServiceKey) -> Option<Arc<Picture>> {
         self.edge.realm.cell(key).map(|cell| cell.view()).filter(|picture| picture.view.exists() && !key.is_reserved())
+    }
+
+    /// The newest views of the services that exist for clients in a namespace, by `group@@name`.
+    pub fn pictures(&self, namespace: &str) -> impl Iterator<Item = Arc<Picture>> {
+        self.edge.realm.index.namespace(namespace).into_iter().map(|cell| cell.view()).filter(|picture| picture.view.exists())
     }
 
     /// Asks the service's actor, which is born if there is none.

@@ -164,15 +164,19 @@ fn check_new(key: &ServiceKey, registration: &Registration) -> Result<(), Naming
 
 pub async fn list(call: Call) -> Answer {
     let params = call.params();
-    let grouped = params.required_service()?;
-    let namespace = call.namespace(&params)?;
+    list_of(&call, &params, &params.required_service()?).await
+}
+
+/// The instances of the service `grouped`, whatever `serviceName` says.
+pub async fn list_of(call: &Call, params: &Params<'_>, grouped: &str) -> Answer {
+    let namespace = call.namespace(params)?;
     let clusters = params.optional("clusters").unwrap_or_default();
     let udp_port = params.optional("udpPort").map_or(Ok(0), |p| int_j(&p))?;
     let env = params.optional("env").unwrap_or_default();
-    let subscribed = subscribe(&call, &params, &namespace, &grouped, udp_port).await;
+    let subscribed = subscribe(call, params, &namespace, grouped, udp_port).await;
     let switches = call.edge.realm.switches.load();
     let ask = HostQuery {
-        grouped: &grouped,
+        grouped,
         clusters: &clusters,
         healthy_only: params.optional("healthyOnly").is_some_and(|v| bool_j(&v)),
         full_names: call.agent().is_java_1(),
@@ -180,7 +184,7 @@ pub async fn list(call: Call) -> Answer {
         env: &env,
         is_check: params.optional("isCheck").is_some_and(|v| bool_j(&v)),
     };
-    let answer = call.edge.realm.index.with(&namespace, &grouped, |cell| {
+    let answer = call.edge.realm.index.with(&namespace, grouped, |cell| {
         let picture = cell.glance();
         picture.extra.answer(&picture.view, &ask, || call.edge.realm.now_ms())
     });

@@ -1,10 +1,15 @@
 //! The edge: decode, ask, encode, nothing else. The whole route table is on this screen.
 
+mod aliases;
 mod beat;
+mod catalog;
+mod cluster;
 mod extract;
 mod gate;
+mod health;
 mod instance;
 mod reply;
+mod service;
 
 pub use extract::Call;
 
@@ -59,6 +64,32 @@ pub const ROUTES: &[Route] = routes! {
     GET "/v1/ns/instance/statuses" => instance::statuses;
     PUT "/v1/ns/instance/metadata/batch" => instance::put_metadata;
     DELETE "/v1/ns/instance/metadata/batch" => instance::remove_metadata;
+    POST "/v1/ns/service" => service::create;
+    DELETE "/v1/ns/service" => service::delete;
+    PUT "/v1/ns/service" => service::edit;
+    GET "/v1/ns/service" => service::detail;
+    GET "/v1/ns/service/list" => service::list;
+    GET "/v1/ns/service/names" => service::names;
+    GET "/v1/ns/service/subscribers" => service::subscribers;
+    GET "/v1/ns/catalog/services" => catalog::services;
+    GET "/v1/ns/catalog/service" => catalog::service;
+    GET "/v1/ns/catalog/instances" => catalog::instances;
+    GET "/v1/ns/catalog/rt/service" => catalog::round_trips;
+    PUT "/v1/ns/cluster" => cluster::edit;
+    PUT "/v1/ns/health" => health::set;
+    PUT "/v1/ns/health/instance" => health::set;
+    GET "/v1/ns/health/server" => health::server;
+    POST "/v1/ns/api" => instance::register;
+    DELETE "/v1/ns/api" => instance::deregister;
+    PUT "/v1/ns/api" => instance::update;
+    GET "/v1/ns/api" => instance::detail;
+    GET "/v1/ns/api/list" => instance::list;
+    PUT "/v1/ns/api/beat" => beat::beat;
+    GET "/v1/ns/api/statuses" => instance::statuses;
+    GET "/v1/ns/api/hello" => aliases::hello;
+    GET "/v1/ns/api/srvIPXT" => aliases::list;
+    GET "/v1/ns/api/clientBeat" => aliases::beat;
+    GET "/v1/ns/api/allDomNames" => aliases::names;
 };
 
 /// What handlers need of the node. One a worker, made from the node's parts.

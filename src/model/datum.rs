@@ -3,7 +3,7 @@
 //! Nodes of ours send versions of registers, which merge. Java nodes send their whole list, without stamps: what it means is for
 //! `protocol/legacy.rs` to say.
 
-use crate::model::entry::Entry;
+use crate::model::entry::{Entry, EntryVersion};
 use crate::model::instance::{InstanceKey, Record};
 use crate::model::name::ServiceKey;
 use crate::model::service::{Incoming, SettingsVersion};
@@ -55,5 +55,18 @@ impl Datum {
             last_ref_ms: view.last_ref_ms(),
         };
         Datum { key: (**view.key()).clone(), partial: true, body: DatumBody::Stamped(incoming) }
+    }
+
+    /// What one of our nodes sent; `None` for a Java node's list.
+    pub fn stamped(&self) -> Option<&Incoming> {
+        match &self.body {
+            DatumBody::Stamped(incoming) => Some(incoming),
+            DatumBody::Legacy(_) => None,
+        }
+    }
+
+    /// The versions in it; none in a Java node's list.
+    pub fn versions(&self) -> &[EntryVersion] {
+        self.stamped().map_or(&[], |incoming| &incoming.versions)
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod beat;
+pub mod catalog;
 pub mod checker;
 pub mod date;
 pub mod datum;
@@ -12,5 +13,10 @@ pub mod long;
 pub mod metadata;
 pub mod peer_beats;
 pub mod push;
+pub mod page;
+pub mod pattern;
+#[cfg(test)]
+mod samples;
 pub mod selector;
+pub mod service;
 pub mod value;

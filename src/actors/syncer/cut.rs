@@ -4,8 +4,6 @@ use crate::actors::realm::{Cell, Realm};
 use crate::model::datum::Datum;
 use crate::model::entry::{Entry, Slot};
 use crate::model::name::ServiceKey;
-use crate::model::service::{Incoming, SettingsVersion};
-use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
 use crate::model::view::ServiceView;
 use crate::protocol::digest::BUCKETS;
@@ -34,9 +32,9 @@ pub fn batch(realm: &Realm, owed: Vec<Owed<Arc<ServiceKey>>>) -> Cut {
         let picture = cell.view();
         let fits = named.entries.len().min(room);
         let (now_sent, later) = named.entries.split_at(fits);
-        let entries = now_sent.iter().flat_map(|hash| twins(&picture.view, *hash)).cloned().collect();
+        let entries: Vec<_> = now_sent.iter().flat_map(|hash| twins(&picture.view, *hash)).cloned().collect();
         if fits > 0 || named.settings {
-            cut.data.push(part(&picture.view, entries, named.settings, now));
+            cut.data.push(part(&picture.view, &entries, named.settings, now));
         }
         room -= fits;
         if !later.is_empty() {
@@ -57,11 +55,11 @@ pub fn datum_of(view: &ServiceView, after: Option<u32>, max: usize, now: Millis)
         // Twins go together: a hash is the place to go on from.
         if entries.len() >= max && entries.last().is_some_and(|last| last.slot.hash != slot.hash) {
             let more = entries.last().map(|last| last.slot.hash);
-            return (part(view, entries, after.is_none(), now), more);
+            return (part(view, &entries, after.is_none(), now), more);
         }
         entries.push(entry.clone());
     }
-    (part(view, entries, after.is_none(), now), None)
+    (part(view, &entries, after.is_none(), now), None)
 }
 
 /// A page of everything: services by bucket and key, tombstones and settings too. `None`: that was the last.
@@ -97,13 +95,8 @@ fn twins(view: &ServiceView, hash: u32) -> impl Iterator<Item = &Arc<Entry>> {
     view.entries().range(Slot { hash, twin: 0 }..=Slot { hash, twin: u32::MAX }).map(|(_, entry)| entry)
 }
 
-fn part(view: &ServiceView, entries: Vec<Arc<Entry>>, settings: bool, now: Millis) -> Datum {
-    let register = view.settings_register();
-    let stamp = register.stamp();
-    let settings = (settings && stamp != Stamp::ZERO).then(|| SettingsVersion { stamp, value: register.value().cloned() });
-    let versions = entries.iter().map(|entry| entry.version(now)).collect();
-    let incoming = Incoming { versions, settings, last_ref_ms: view.last_ref_ms() };
-    Datum { key: (**view.key()).clone(), partial: true, incoming, legacy: None }
+fn part(view: &ServiceView, entries: &[Arc<Entry>], settings: bool, now: Millis) -> Datum {
+    Datum::part(view, entries.iter().map(|entry| &**entry), settings, now)
 }
 
 /// Answers an exchange: entries of these keys, as many as a message takes. Which keys are told in full, and how far the next.
@@ -117,7 +110,7 @@ pub fn cut_entries(realm: &Realm, keys: &[Arc<ServiceKey>], after: Option<u32>) 
             return (data, at, None);
         }
         let (datum, more) = datum_of(&cell.view().view, from, room, now);
-        room = room.saturating_sub(datum.incoming.versions.len());
+        room = room.saturating_sub(datum.versions().len());
         data.push(datum);
         if more.is_some() {
             return (data, at, more);

@@ -3,7 +3,7 @@
 use crate::actors::notifier::Origin;
 use crate::actors::realm::Realm;
 use crate::actors::syncer::{DistroSyncer, cut};
-use crate::model::datum::Datum;
+use crate::model::datum::{Datum, DatumBody};
 use crate::model::entry::EntryVersion;
 use crate::model::name::ServiceKey;
 use crate::model::peer::PeerAddr;
@@ -89,19 +89,19 @@ impl DistroSyncer {
             let Some(cell) = self.realm.cell(key) else { continue };
             let picture = cell.view();
             let after = if at == 0 { range.from } else { None };
-            let (mut datum, _) = cut::datum_of(&picture.view, after, usize::MAX, now);
+            let (datum, _) = cut::datum_of(&picture.view, after, usize::MAX, now);
+            let DatumBody::Stamped(mut ours) = datum.body else { continue };
             let last = at == range.done;
-            let in_range = |v: &EntryVersion| !last || range.upto.is_none_or(|upto| v.key.hash() <= upto);
-            datum.incoming.versions.retain(in_range);
+            ours.versions.retain(|v| !last || range.upto.is_none_or(|upto| v.key.hash() <= upto));
             let their = theirs.iter().find(|datum| datum.key == **key);
-            let their_versions = their.map(|datum| datum.incoming.versions.as_slice()).unwrap_or_default();
-            let fresh = news(&stamps(&datum.incoming.versions), &stamps(their_versions));
-            datum.incoming.versions.retain(|v| fresh.binary_search(&v.key.hash()).is_ok());
-            let their_settings = their.and_then(|datum| datum.incoming.settings.as_ref()).map(|s| s.stamp);
-            datum.incoming.settings = datum.incoming.settings.filter(|ours| Some(ours.stamp) > their_settings);
-            let newer_ref = datum.incoming.last_ref_ms > their.map_or(0, |datum| datum.incoming.last_ref_ms);
-            if !datum.incoming.versions.is_empty() || datum.incoming.settings.is_some() || newer_ref {
-                news_of.push(datum);
+            let fresh = news(&stamps(&ours.versions), &stamps(their.map_or(&[], Datum::versions)));
+            ours.versions.retain(|v| fresh.binary_search(&v.key.hash()).is_ok());
+            let their = their.and_then(Datum::stamped);
+            let their_settings = their.and_then(|incoming| incoming.settings.as_ref()).map(|settings| settings.stamp);
+            ours.settings = ours.settings.filter(|settings| Some(settings.stamp) > their_settings);
+            let newer_ref = ours.last_ref_ms > their.map_or(0, |incoming| incoming.last_ref_ms);
+            if !ours.versions.is_empty() || ours.settings.is_some() || newer_ref {
+                news_of.push(Datum { key: datum.key, partial: true, body: DatumBody::Stamped(ours) });
             }
         }
         news_of

@@ -19,7 +19,7 @@ mod tests;
 
 pub use clients::{BeatAnswer, BeatClaim, Registration};
 pub use merge::{Incoming, SettingsVersion};
-pub use operators::{BatchEdit, BatchTarget, Patch};
+pub use operators::{BatchEdit, BatchTarget, Patch, Refusal};
 
 use crate::model::cluster::Settings;
 use crate::model::entry::{By, Entry, Heard, RANK_MADE_UP, Slot, Stamped, State, Status};
