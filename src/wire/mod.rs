@@ -11,4 +11,5 @@ pub mod metadata;
 pub mod peer_beats;
 pub mod push;
 pub mod selector;
+pub mod switches;
 pub mod value;
