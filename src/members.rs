@@ -15,7 +15,7 @@ pub struct MemberFeed(Option<JoinHandle<()>>);
 impl MemberFeed {
     pub fn start(config: &Config, port: u16, roster: Addr<RosterActor>) -> MemberFeed {
         let list = |list: MemberList| {
-            list.faults.iter().for_each(|fault| warn!("member list: {fault}"));
+            list.faults.iter().for_each(|fault| warn!("member list, line {}: {}", fault.line, fault.text));
             list.members
         };
         let feed = match (config.mode, config.members.clone()) {

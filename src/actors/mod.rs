@@ -16,4 +16,5 @@ pub mod registrar;
 pub mod renderings;
 pub mod roster;
 pub mod service;
+pub mod settings;
 pub mod syncer;

@@ -15,7 +15,6 @@ use crate::model::instance::{InstanceKey, Metadata};
 use crate::model::name::{RESERVED_NAMESPACE, ServiceKey};
 use crate::model::service::Registration;
 use actix::prelude::*;
-use log::warn;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -70,10 +69,7 @@ fn repaint(realm: &Realm) {
         let live = records.iter().filter(move |entry| *entry.key.cluster == *kind && entry.status.state.is_live());
         live.map(|entry| (&*entry.key.ip, entry.record().metadata.get(VALUE).unwrap_or_default()))
     };
-    if let Err(e) = realm.switches.replace(of(SWITCHES)) {
-        warn!(error:% = e; "a stored switch is left out");
-    }
-    realm.namespaces.replace(of(NAMESPACES));
+    realm.switches.replace(of(SWITCHES));
 }
 
 impl Actor for SettingsKeeper {

@@ -15,5 +15,6 @@ pub mod peer_beat;
 pub mod service;
 pub mod stamp;
 pub mod status;
+pub mod switches;
 pub mod time;
 pub mod view;

@@ -19,4 +19,5 @@ pub mod pattern;
 mod samples;
 pub mod selector;
 pub mod service;
+pub mod switches;
 pub mod value;
