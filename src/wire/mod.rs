@@ -11,6 +11,7 @@ pub mod host_list;
 pub mod java_json;
 pub mod long;
 pub mod metadata;
+pub mod peer;
 pub mod peer_beats;
 pub mod push;
 pub mod page;
