@@ -3,8 +3,8 @@
 //! A node is a value: several realms live in one process and know nothing of each other.
 
 use crate::actors::pusher::Documents;
-use crate::actors::roster::PeersPicture;
 use crate::actors::renderings::Renderings;
+use crate::actors::roster::PeersPicture;
 use crate::actors::service::ServiceActor;
 use crate::clock::Clock;
 use crate::metrics::Metrics;

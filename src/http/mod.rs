@@ -4,10 +4,12 @@ mod aliases;
 mod beat;
 mod catalog;
 mod cluster;
+mod distro;
 mod extract;
 mod gate;
 mod health;
 mod instance;
+mod peer_auth;
 mod reply;
 mod service;
 
@@ -17,13 +19,15 @@ use crate::actors::desk::Desk;
 use crate::actors::door::Door;
 use crate::actors::pusher::Pusher;
 use crate::actors::realm::Realm;
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Secret};
 use crate::core::Core;
 use crate::model::error::{LimitKind, NamingError};
+use crate::model::peer::PeerAddr;
 use crate::model::status::ServerStatus;
+use crate::net::peer_http::PEER_PATH;
 use actix::Addr;
 use actix_web::http::Method;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::StreamExt;
@@ -98,6 +102,9 @@ pub struct Edge {
     pub door: Door,
     pub desk: Desk,
     pub pushers: Vec<Addr<Pusher>>,
+    pub cluster_secret: Option<Secret>,
+    pub insecure_peers: bool,
+    pub legacy_peers: Vec<PeerAddr>,
     pub limits: Limits,
     pub context_path: String,
     pub port: u16,
@@ -115,6 +122,9 @@ impl Edge {
             door: Door::new(core.realm.clone(), core.registrar.clone()),
             desk: core.desk.clone(),
             pushers,
+            cluster_secret: config.cluster_secret.clone(),
+            insecure_peers: config.insecure_peers,
+            legacy_peers: config.legacy_peers.clone(),
             limits: config.limits.clone(),
             context_path: config.context_path.clone(),
             port,
@@ -137,9 +147,9 @@ impl Edge {
         }
     }
 
-    /// Whether the request comes from a node of this cluster, or, on a node on its own, from somebody who says so.
+    /// Whether the gate lets it pass as a node: it says so, and proves it where there is anything to prove.
     pub fn is_peer(&self, call: &Call) -> bool {
-        self.realm.rules.standalone && call.agent().is_peer()
+        call.agent().is_peer() && (self.realm.rules.standalone || peer_auth::check(self, &call.request).is_ok())
     }
 }
 
@@ -153,22 +163,27 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
     if request.conn_data::<ConnectionEpoch>().is_some_and(|opened| opened.0 != edge.realm.pause.epoch()) {
         return reply::from_before(); // it waited in the socket while this process stood still
     }
-    let form = match read_form(&edge, &request, payload).await {
-        Ok(form) => form,
+    let Some(path) = request.uri().path().strip_prefix(edge.context_path.as_str()) else { return reply::not_found(&request) };
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let for_peers = path.starts_with(PEER_PATH);
+    // Whoever proves nothing is read no more from than a client.
+    let large = for_peers && peer_auth::check(&edge, &request).is_ok();
+    let body = match read_body(&edge, &request, payload, large).await {
+        Ok(body) => body,
         Err(e) => return reply::error(&e, &request),
     };
-    let path = request.uri().path();
-    let Some(path) = path.strip_prefix(edge.context_path.as_str()) else { return reply::not_found(&request) };
-    let path = path.strip_suffix('/').unwrap_or(path);
     let routes = edge.routes.get(path).map(Vec::as_slice).unwrap_or_default();
     let naming = path.starts_with(NAMING);
-    let call = Call { edge: edge.clone(), request, form };
+    let form = body.clone().filter(|_| is_form(&request));
+    let call = Call { edge: edge.clone(), request: request.clone(), form };
+    if for_peers && let Some(answer) = distro::answer(&call, path, body.as_deref().unwrap_or_default()).await {
+        return answer.unwrap_or_else(|e| reply::error(&e, &request));
+    }
     if naming && let Some(end) = gate::check(&call) {
         return end;
     }
-    let method = call.request.method();
+    let method = request.method();
     let sought = if method == Method::HEAD { &Method::GET } else { method };
-    let request = call.request.clone();
     match routes.iter().find(|route| route.method == *sought) {
         Some(route) => (route.handler)(call).await.unwrap_or_else(|e| reply::error(&e, &request)),
         None if routes.is_empty() && !naming => reply::not_found(&request),
@@ -188,32 +203,41 @@ fn allowed(routes: &[&Route]) -> String {
     methods.join(",")
 }
 
-/// The body, if it is a form of a method that has one. Every body is read to its end, or the connection could not go on.
-async fn read_form(edge: &Edge, request: &HttpRequest, mut payload: Payload) -> Result<Option<Bytes>, NamingError> {
+/// The body, if there is one. Every body is read to its end, or the connection could not go on.
+async fn read_body(edge: &Edge, request: &HttpRequest, mut payload: Payload, large: bool) -> Result<Option<Bytes>, NamingError> {
     let line = request.uri().path().len() + request.query_string().len();
     if line > edge.limits.request_line_bytes {
         let (got, max) = (line, edge.limits.request_line_bytes);
         let what = "the length of the request line in bytes";
-        return Err(NamingError::OverLimit { what, got, max, limit: "headcount.limits.request-line", kind: LimitKind::RequestLine });
+        return Err(NamingError::OverLimit { what, got, max, limit: "headcount.limits.request-line-bytes", kind: LimitKind::RequestLine });
     }
-    let headers = request.headers();
-    if !headers.contains_key(actix_web::http::header::CONTENT_LENGTH) && !request.chunked().unwrap_or(false) {
+    if !request.headers().contains_key(CONTENT_LENGTH) && !request.chunked().unwrap_or(false) {
         return Ok(None);
     }
+    let (max, limit) = match large {
+        true => (edge.limits.peer_body_bytes, "headcount.limits.peer-body-bytes"),
+        false => (edge.limits.body_bytes, "headcount.limits.body-bytes"),
+    };
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|e| NamingError::Illegal(format!("the request body could not be read: {e}").into()))?;
-        let (got, max) = (body.len() + chunk.len(), edge.limits.body_bytes);
+        let got = body.len() + chunk.len();
         if got > max {
             let what = "the size of the request body in bytes";
-            return Err(NamingError::OverLimit { what, got, max, limit: "headcount.limits.body", kind: LimitKind::Body });
+            return Err(NamingError::OverLimit { what, got, max, limit, kind: LimitKind::Body });
         }
         body.extend_from_slice(&chunk);
     }
-    let is_form = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|kind| {
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    });
+    Ok((!body.is_empty()).then(|| body.freeze()))
+}
+
+/// Whether the body is a form, of a method whose forms are read.
+fn is_form(request: &HttpRequest) -> bool {
     let takes_form = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
-    Ok((is_form && takes_form && !body.is_empty()).then(|| body.freeze()))
+    takes_form
+        && request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }

@@ -3,4 +3,5 @@
 pub mod datagram;
 pub mod http_link;
 pub mod link;
+pub mod peer_http;
 pub mod watch;

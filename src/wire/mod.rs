@@ -11,11 +11,11 @@ pub mod host_list;
 pub mod java_json;
 pub mod long;
 pub mod metadata;
+pub mod page;
+pub mod pattern;
 pub mod peer;
 pub mod peer_beats;
 pub mod push;
-pub mod page;
-pub mod pattern;
 #[cfg(test)]
 mod samples;
 pub mod selector;
