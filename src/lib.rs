@@ -1,12 +1,19 @@
 //! headcount
 
 pub mod actors;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod core;
 pub mod http;
+pub mod logging;
+pub mod members;
 pub mod metrics;
 pub mod model;
+pub mod net;
 pub mod node;
+pub mod noted;
+pub mod pause;
 pub mod protocol;
 pub mod registry;
 pub mod switches;

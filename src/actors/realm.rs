@@ -2,6 +2,8 @@
 //!
 //! A node is a value: several realms live in one process and know nothing of each other.
 
+use crate::actors::pusher::Documents;
+use crate::actors::roster::PeersPicture;
 use crate::actors::renderings::Renderings;
 use crate::actors::service::ServiceActor;
 use crate::clock::Clock;
@@ -10,10 +12,14 @@ use crate::model::judging::JudgingRules;
 use crate::model::name::ServiceKey;
 use crate::model::service::Moment;
 use crate::model::stamp::HybridClock;
+use crate::model::status::ServerStatus;
+use crate::noted::NotedBeats;
+use crate::pause::PauseWatch;
 use crate::protocol::ownership::Ownership;
 use crate::registry::cell::{self, Published};
 use crate::registry::index;
 use crate::switches::SwitchBoard;
+use crate::wire::host_list::{HostQuery, host_list};
 use actix::Addr;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -55,13 +61,21 @@ pub struct Realm {
     /// Published by who knows the peers; read when a timer fires.
     pub judging: ArcSwap<JudgingRules>,
     pub ownership: ArcSwap<Ownership>,
+    /// The members as the roster sees them.
+    pub peers: ArcSwap<PeersPicture>,
+    /// What this node can do for clients.
+    pub status: ArcSwap<ServerStatus>,
+    pub pause: Arc<PauseWatch>,
+    /// Full beats heard while clients were not served.
+    pub noted: NotedBeats,
+    /// Chosen at random at start: who answers to it is this process.
+    pub nonce: u64,
 }
 
 impl Realm {
-    /// `node`: this process's random id.
-    pub fn new(node: u64, clock: Clock, rules: RealmRules) -> Realm {
+    /// `node` and `nonce`: this process's random id, and a number nobody else knows.
+    pub fn new(node: u64, nonce: u64, clock: Clock, rules: RealmRules) -> Realm {
         let now = clock.now();
-        let judging = if rules.standalone { JudgingRules::ALONE } else { JudgingRules::NOT_READY };
         Realm {
             stamps: HybridClock::new(node, clock.wall_at_beginning(), crate::clock::CLOCK_BEGINS.min(now)),
             clock,
@@ -69,8 +83,13 @@ impl Realm {
             switches: SwitchBoard::default(),
             metrics: Metrics::default(),
             rules,
-            judging: ArcSwap::from_pointee(judging),
+            judging: ArcSwap::from_pointee(JudgingRules::NOT_READY),
             ownership: ArcSwap::default(),
+            peers: ArcSwap::default(),
+            status: ArcSwap::default(),
+            pause: Arc::default(),
+            noted: NotedBeats::default(),
+            nonce,
         }
     }
 
@@ -99,7 +118,28 @@ impl Realm {
         self.stamps.now_ms(self.clock.now())
     }
 
+    /// Whether clients are served: Ready, and no pause that has not been dealt with.
+    pub fn is_serving(&self) -> bool {
+        **self.status.load() == ServerStatus::Ready && !self.pause.is_pending()
+    }
+
     pub fn cell(&self, key: &ServiceKey) -> Option<Arc<Cell>> {
         self.index.get_key(key)
+    }
+}
+
+impl Documents for Realm {
+    fn document(&self, service: &ServiceKey, clusters: &str, full_names: bool) -> Option<Arc<str>> {
+        let cache_millis = self.switches.load().default_push_cache_millis;
+        let grouped = service.grouped();
+        let ask = HostQuery { grouped, clusters, healthy_only: false, full_names, cache_millis, env: "", is_check: false };
+        let bytes = match self.cell(service) {
+            Some(cell) => {
+                let picture = cell.view();
+                picture.extra.answer(&picture.view, &ask, || self.now_ms())
+            }
+            None => host_list(None, &ask, self.now_ms()).into(),
+        };
+        std::str::from_utf8(&bytes).ok().map(Arc::from)
     }
 }

@@ -9,11 +9,18 @@ use super::{Config, MemberSource, Mode, Secret};
 impl Raw {
     pub fn check(&self) -> Result<Config, Vec<Fault>> {
         let mut checking = Checking { raw: self, config: Config::default(), faults: self.faults.clone() };
-        checking.read_values();
+        checking.read_values(|_| true);
         checking.settle_members();
         checking.settle_secret();
         checking.config.notices.splice(0..0, self.notices.iter().cloned());
         checking.config.ignored = self.ignored.clone();
+        if checking.faults.is_empty() { Ok(checking.config) } else { Err(checking.faults) }
+    }
+
+    /// These settings alone, read by themselves: for who wants to know the port, whatever else is wrong.
+    pub fn check_only(&self, keys: &[&str]) -> Result<Config, Vec<Fault>> {
+        let mut checking = Checking { raw: self, config: Config::default(), faults: Vec::new() };
+        checking.read_values(|key| keys.contains(&key));
         if checking.faults.is_empty() { Ok(checking.config) } else { Err(checking.faults) }
     }
 }
@@ -25,8 +32,8 @@ struct Checking<'a> {
 }
 
 impl Checking<'_> {
-    fn read_values(&mut self) {
-        for setting in SETTINGS {
+    fn read_values(&mut self, wanted: impl Fn(&str) -> bool) {
+        for setting in SETTINGS.iter().filter(|setting| wanted(setting.key)) {
             let Some(given) = self.raw.given(setting.key) else { continue };
             let key = if matches!(given.origin, Origin::File { .. }) { format!("{}: ", setting.key) } else { String::new() };
             if let Err(why) = (setting.set)(&mut self.config, &given.text) {
@@ -77,7 +84,7 @@ impl Checking<'_> {
         let list = parse_cluster_conf(text, self.config.port);
         let any = !list.members.is_empty() || !list.faults.is_empty();
         if !standalone {
-            self.config.notices.extend(list.notices.into_iter().map(|notice| format!("{MEMBERS_FILE}: {notice}")));
+            self.config.notices.extend(list.notices.into_iter().map(|notice| format!("{MEMBERS_FILE}:{}: {}", notice.line, notice.text)));
             for fault in list.faults {
                 self.fault(Origin::File { name: MEMBERS_FILE, line: Some(fault.line) }, fault.text);
             }

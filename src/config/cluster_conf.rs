@@ -18,14 +18,15 @@ const QUOTED_CHARS_MAX: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemberList {
     pub members: Vec<PeerAddr>,
-    pub faults: Vec<LineFault>,
-    /// Entries that were left out and do no harm, as sentences.
-    pub notices: Vec<String>,
+    /// Entries that are no address.
+    pub faults: Vec<Remark>,
+    /// Entries that were left out and do no harm.
+    pub notices: Vec<Remark>,
 }
 
-/// An entry that is no address. `line` counts from 1; a list that is not a file is line 1.
+/// What there is to say about an entry. `line` counts from 1; a list that is not a file is line 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineFault {
+pub struct Remark {
     pub line: usize,
     pub text: String,
 }
@@ -90,7 +91,7 @@ impl Collector {
         }
         match parse_entry(entry, own_port) {
             Ok(member) if self.seen.contains(&member) => {
-                self.result.notices.push(format!("line {line}: {member} is there more than once; it counts once"));
+                self.result.notices.push(Remark { line, text: format!("{member} is there more than once; it counts once") });
             }
             Ok(_) if self.seen.len() == MEMBERS_MAX => {
                 self.fault(line, format!("{} is one more than the {MEMBERS_MAX} members a cluster can have", quoted(entry)));
@@ -105,7 +106,7 @@ impl Collector {
 
     fn fault(&mut self, line: usize, text: String) {
         if self.result.faults.len() < MEMBERS_MAX {
-            self.result.faults.push(LineFault { line, text });
+            self.result.faults.push(Remark { line, text });
         }
     }
 }
@@ -148,7 +149,7 @@ mod tests {
     fn shown(list: &MemberList) -> String {
         let mut out: Vec<String> = list.members.iter().map(ToString::to_string).collect();
         out.extend(list.faults.iter().map(|fault| format!("fault {}: {}", fault.line, fault.text)));
-        out.extend(list.notices.iter().map(|notice| format!("notice {notice}")));
+        out.extend(list.notices.iter().map(|notice| format!("notice {}: {}", notice.line, notice.text)));
         out.join("\n")
     }
 
@@ -188,7 +189,7 @@ mod tests {
             "Node-A\nnode-a:8848\n",
             expect![[r#"
                 node-a:8848
-                notice line 2: node-a:8848 is there more than once; it counts once"#]],
+                notice 2: node-a:8848 is there more than once; it counts once"#]],
         );
     }
 

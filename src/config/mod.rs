@@ -20,7 +20,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use cluster_conf::{LineFault, MEMBERS_MAX, MemberList, parse_cluster_conf, parse_member_list};
+pub use cluster_conf::{MEMBERS_MAX, MemberList, Remark, parse_cluster_conf, parse_member_list};
 pub use raw::{Environment, Fault, Given, Origin, Raw};
 pub use reference::{help_of_settings, markdown, sample};
 pub use settings::{Group, SETTINGS, Setting};

@@ -110,6 +110,7 @@ impl Raw {
             }
             match resolve(&property.value, &properties, env) {
                 Ok(text) => self.put(setting, text, origin),
+                Err(_) if setting.hidden => self.fault(origin, format!("{}: its placeholders cannot be resolved", setting.key)),
                 Err(why) => self.fault(origin, format!("{}: {why}", setting.key)),
             }
         }

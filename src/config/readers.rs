@@ -1,7 +1,7 @@
 //! Readers of single values, for the table of settings: text into a field, or a clause that says what was expected.
 
 pub(super) use super::cluster_conf::parse_port;
-use super::cluster_conf::{parse_host, parse_member_list, quoted, split_entries};
+use super::cluster_conf::{MemberList, parse_host, parse_member_list, quoted, split_entries};
 use super::{Config, LogFormat, MemberSource, Mode};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -95,13 +95,13 @@ pub(super) fn set_log_format(config: &mut Config, text: &str) -> Result<(), Stri
 }
 
 pub(super) fn set_members(config: &mut Config, text: &str) -> Result<(), String> {
-    let list = parse_member_list(text, config.port);
-    if list.faults.is_empty() {
-        config.members = MemberSource::Given(split_entries(text).map(str::to_string).collect());
-        config.notices.extend(list.notices);
-        return Ok(());
+    let list = readable(parse_member_list(text, config.port))?;
+    if list.members.is_empty() {
+        return Err(format!("{} lists nobody", shown(text)));
     }
-    Err(list.faults.into_iter().map(|fault| fault.text).collect::<Vec<_>>().join("; "))
+    config.members = MemberSource::Given(split_entries(text).map(str::to_string).collect());
+    config.notices.extend(list.notices.into_iter().map(|notice| format!("members: {}", notice.text)));
+    Ok(())
 }
 
 pub(super) fn show_members(config: &Config) -> String {
@@ -112,12 +112,12 @@ pub(super) fn show_members(config: &Config) -> String {
 }
 
 pub(super) fn set_legacy_peers(config: &mut Config, text: &str) -> Result<(), String> {
-    let list = parse_member_list(text, config.port);
-    if !list.faults.is_empty() {
-        return Err(list.faults.into_iter().map(|fault| fault.text).collect::<Vec<_>>().join("; "));
-    }
-    config.legacy_peers = list.members;
+    config.legacy_peers = readable(parse_member_list(text, config.port))?.members;
     Ok(())
+}
+
+fn readable(list: MemberList) -> Result<MemberList, String> {
+    if list.faults.is_empty() { Ok(list) } else { Err(list.faults.into_iter().map(|fault| fault.text).collect::<Vec<_>>().join("; ")) }
 }
 
 pub(super) fn join<T: ToString>(items: &[T]) -> String {

@@ -244,6 +244,7 @@ fn members_mean_cluster_and_standalone_wins_over_members() {
     assert_eq!(config(from_env(&[secret, ("MEMBER_LIST", "a,b")])).mode, Mode::Cluster);
     assert_eq!(config(from_env(&[secret]).cluster_conf("10.0.0.1\n10.0.0.2")).mode, Mode::Cluster);
     assert_eq!(config(from_env(&[secret]).cluster_conf("# nobody\n\n")).mode, Mode::Standalone);
+    assert_eq!(lines(&from_env(&[secret, ("MEMBER_LIST", ",")]).check().unwrap_err()), "environment MEMBER_LIST: , lists nobody");
     let alone = config(from_env(&[("MODE", "standalone"), ("MEMBER_LIST", "a,b")]));
     assert_eq!(alone.mode, Mode::Standalone);
     assert_eq!(alone.notices, ["environment MEMBER_LIST: the members are not heard, because environment MODE says standalone"]);
@@ -316,8 +317,10 @@ fn a_secret_is_never_printed() {
     assert!(format!("{config:?}").contains("cluster_secret: Some(…)"));
     let faults = from_env(&[("HEADCOUNT_CLUSTER_SECRET", "hunter2 hunter2 hunter2"), ("MODE", "x")]).check().unwrap_err();
     assert!(!lines(&faults).contains("hunter2") && faults.len() == 2, "{}", lines(&faults));
-    let file = from_file("headcount.cluster-secret=hunter2\n").check().unwrap_err();
-    assert!(!lines(&file).contains("hunter2"), "{}", lines(&file));
+    for text in ["headcount.cluster-secret=hunter2\n", "headcount.cluster-secret=x${hunter2"] {
+        let faults = from_file(text).check().unwrap_err();
+        assert!(!lines(&faults).contains("hunter2"), "{}", lines(&faults));
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! ones of its own, which name the service `dom` and know no groups.
 
 use crate::http::extract::Call;
-use crate::http::instance::{beat_of, list_of};
+use crate::http::beat::beat_of;
+use crate::http::instance::list_of;
 use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;
 use crate::model::name::{DEFAULT_GROUP, GROUP_SEPARATOR, PUBLIC};
@@ -23,13 +24,13 @@ pub async fn hello(call: Call) -> Answer {
 /// As `instance/list`.
 pub async fn list(call: Call) -> Answer {
     let params = call.params();
-    list_of(&call, &params, &dom(&params)?)
+    list_of(&call, &params, &dom(&params)?).await
 }
 
 /// As `instance/beat`.
 pub async fn beat(call: Call) -> Answer {
     let params = call.params();
-    beat_of(&call, &params, &dom(&params)?).await
+    beat_of(&call, &params, dom(&params)?.into()).await
 }
 
 /// The name gets the default group in front even if it has one (Nacos 1.1.4).

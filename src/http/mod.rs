@@ -1,6 +1,7 @@
 //! The edge: decode, ask, encode, nothing else. The whole route table is on this screen.
 
 mod aliases;
+mod beat;
 mod catalog;
 mod cluster;
 mod extract;
@@ -12,9 +13,12 @@ mod service;
 
 pub use extract::Call;
 
+use crate::actors::desk::Desk;
+use crate::actors::door::Door;
+use crate::actors::pusher::Pusher;
 use crate::actors::realm::Realm;
-use crate::actors::registrar::Registrar;
-use crate::config::Limits;
+use crate::config::{Config, Limits};
+use crate::core::Core;
 use crate::model::error::{LimitKind, NamingError};
 use crate::model::status::ServerStatus;
 use actix::Addr;
@@ -22,13 +26,14 @@ use actix_web::http::Method;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
-use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use reply::Answer;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Paths under which Nacos's filters apply: gate, grouping, 501.
 const NAMING: &str = "/v1/ns/";
@@ -49,7 +54,7 @@ macro_rules! routes {
 
 /// Every method and path below the context path.
 pub const ROUTES: &[Route] = routes! {
-    PUT "/v1/ns/instance/beat" => instance::beat;
+    PUT "/v1/ns/instance/beat" => beat::beat;
     GET "/v1/ns/instance/list" => instance::list;
     POST "/v1/ns/instance" => instance::register;
     DELETE "/v1/ns/instance" => instance::deregister;
@@ -79,7 +84,7 @@ pub const ROUTES: &[Route] = routes! {
     PUT "/v1/ns/api" => instance::update;
     GET "/v1/ns/api" => instance::detail;
     GET "/v1/ns/api/list" => instance::list;
-    PUT "/v1/ns/api/beat" => instance::beat;
+    PUT "/v1/ns/api/beat" => beat::beat;
     GET "/v1/ns/api/statuses" => instance::statuses;
     GET "/v1/ns/api/hello" => aliases::hello;
     GET "/v1/ns/api/srvIPXT" => aliases::list;
@@ -90,30 +95,46 @@ pub const ROUTES: &[Route] = routes! {
 /// What handlers need of the node. One a worker, made from the node's parts.
 pub struct Edge {
     pub realm: Arc<Realm>,
-    pub registrar: Addr<Registrar>,
+    pub door: Door,
+    pub desk: Desk,
+    pub pushers: Vec<Addr<Pusher>>,
     pub limits: Limits,
     pub context_path: String,
-    pub status: Arc<ArcSwap<ServerStatus>>,
+    pub port: u16,
     /// The `app` of instances that name none.
     pub default_app: Arc<str>,
     routes: HashMap<&'static str, Vec<&'static Route>>,
 }
 
 impl Edge {
-    pub fn new(
-        realm: Arc<Realm>,
-        registrar: Addr<Registrar>,
-        limits: Limits,
-        context_path: String,
-        status: Arc<ArcSwap<ServerStatus>>,
-    ) -> Edge {
+    pub fn new(core: &Core, pushers: Vec<Addr<Pusher>>, config: &Config, port: u16) -> Edge {
         let mut routes: HashMap<&'static str, Vec<&'static Route>> = HashMap::new();
         ROUTES.iter().for_each(|route| routes.entry(route.path).or_default().push(route));
-        Edge { realm, registrar, limits, context_path, status, default_app: "DEFAULT".into(), routes }
+        Edge {
+            realm: core.realm.clone(),
+            door: Door::new(core.realm.clone(), core.registrar.clone()),
+            desk: core.desk.clone(),
+            pushers,
+            limits: config.limits.clone(),
+            context_path: config.context_path.clone(),
+            port,
+            default_app: "DEFAULT".into(),
+            routes,
+        }
     }
 
+    /// The pusher a subscriber of this address belongs to.
+    pub fn pusher_of(&self, addr: &SocketAddr) -> &Addr<Pusher> {
+        let hash = xxh3_64(addr.to_string().as_bytes());
+        &self.pushers[(hash % self.pushers.len() as u64) as usize]
+    }
+
+    /// What this node can do for clients now; one that has just woken can do nothing yet.
     pub fn status(&self) -> ServerStatus {
-        **self.status.load()
+        match **self.realm.status.load() {
+            ServerStatus::Ready if self.realm.pause.is_pending() => ServerStatus::Warming,
+            status => status,
+        }
     }
 
     /// Whether the request comes from a node of this cluster, or, on a node on its own, from somebody who says so.
@@ -122,9 +143,16 @@ impl Edge {
     }
 }
 
+/// The pause epoch in which a connection was opened.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionEpoch(pub u64);
+
 /// The one service of the server: finds the route, reads the form, passes the gate, asks the handler.
 pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let edge = Rc::clone(edge.get_ref());
+    if request.conn_data::<ConnectionEpoch>().is_some_and(|opened| opened.0 != edge.realm.pause.epoch()) {
+        return reply::from_before(); // it waited in the socket while this process stood still
+    }
     let form = match read_form(&edge, &request, payload).await {
         Ok(form) => form,
         Err(e) => return reply::error(&e, &request),

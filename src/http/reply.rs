@@ -63,6 +63,11 @@ pub fn not_serving(error: &NamingError) -> HttpResponse {
     closing(StatusCode::SERVICE_UNAVAILABLE).body(error.to_string())
 }
 
+/// 503 for what was sent on a connection older than this process's last pause: neither evidence nor a write.
+pub fn from_before() -> HttpResponse {
+    closing(StatusCode::SERVICE_UNAVAILABLE).body("this process stood still, please try again")
+}
+
 /// 503 for a probe, with what it asked about.
 pub fn unready(body: String) -> HttpResponse {
     HttpResponse::ServiceUnavailable().insert_header((CONTENT_TYPE, TEXT_UTF8)).body(body)

@@ -10,12 +10,12 @@
 //!
 //! Local knowledge (evidence, what is shown, when the status was learned) never leaves the node but as ages.
 
+use crate::model::digest::entry_digest;
 use crate::model::instance::{InstanceKey, Record};
 use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// What an instance's life has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -184,21 +184,11 @@ impl Entry {
         self.stamped.stamp.max(self.status.life).max(self.status.judgement)
     }
 
-    /// What it adds to its service's digest: xxh3-64 over key, rank and stamps, big-endian; 0 for a tombstone.
+    /// What it adds to its service's sum, see [`entry_digest`]; 0 for a tombstone.
     pub fn digest(&self) -> u64 {
         if !self.status.state.is_live() {
             return 0;
         }
-        let mut bytes: Vec<u8> = Vec::with_capacity(128);
-        let mut digits = [0u8; 11];
-        for part in [&*self.key.cluster, "\0", &self.key.ip, "\0", crate::model::instance::decimal(self.key.port, &mut digits)] {
-            bytes.extend_from_slice(part.as_bytes());
-        }
-        bytes.push(self.stamped.rank);
-        for stamp in [self.stamped.stamp, self.status.life, self.status.judgement] {
-            bytes.extend_from_slice(&stamp.time.to_be_bytes());
-            bytes.extend_from_slice(&stamp.node.to_be_bytes());
-        }
-        xxh3_64(&bytes)
+        entry_digest(&self.key, self.stamped.rank, self.stamped.stamp, self.status.life, self.status.judgement)
     }
 }

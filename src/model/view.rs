@@ -5,6 +5,7 @@
 
 use crate::model::checksum::service_checksum;
 use crate::model::cluster::{ClusterSettings, Settings};
+use crate::model::digest::service_digest;
 use crate::model::entry::{Entry, Slot, State};
 use crate::model::name::ServiceKey;
 use crate::model::service::find;
@@ -12,7 +13,6 @@ use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
 use imbl::{OrdMap, OrdSet};
 use std::sync::{Arc, LazyLock, OnceLock};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// The settings register of a service: least while nobody has set anything.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -158,24 +158,14 @@ impl ServiceView {
         self.last_ref_ms
     }
 
-    /// What peers compare. Entries merged live, the settings' stamp, `lastRefTime`; 0 for a service without life or settings, so
-    /// that it does not matter who has retired it already.
+    /// What peers compare, see [`service_digest`].
     pub fn digest(&self) -> u64 {
-        let stamp = self.settings.stamp;
-        if self.digest == 0 && stamp == Stamp::ZERO {
-            return 0;
-        }
-        let settings = hash_words(&[stamp.time, stamp.node]);
-        self.digest.wrapping_add(if stamp == Stamp::ZERO { 0 } else { settings }).wrapping_add(hash_words(&[self.last_ref_ms]))
+        let settings = Some(self.settings.stamp).filter(|stamp| *stamp != Stamp::ZERO);
+        service_digest(self.key.hash(), self.digest, settings, self.last_ref_ms)
     }
 
     /// Nacos's checksum of what is shown, computed on first use.
     pub fn checksum(&self) -> &str {
         self.checksum.get_or_init(|| service_checksum(self))
     }
-}
-
-fn hash_words(words: &[u64]) -> u64 {
-    let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
-    xxh3_64(&bytes)
 }

@@ -5,7 +5,7 @@
 //! when it is sent: a key says only *look again*.
 //!
 //! What the peer acknowledged is one number a key: the *watermark*. Stamps of one process only grow, and one actor writes a
-//! service, so "all that this process minted up to here" needs no list of entries. Entries that others minted are owed by name,
+//! service, so "all that this process minted up to here" needs no list of entries. What others minted is owed by name,
 //! once for each time they are offered. Both are forgotten when the peer restarts.
 //!
 //! Invariant: a key offered while in flight is owed again. Losing a key is allowed only when the cap is reached: counted, and
@@ -35,8 +35,17 @@ pub struct Owed<K> {
     pub key: K,
     /// Owed: every register that this process minted with a stamp time above this.
     pub after: u64,
-    /// Owed too, whoever minted them: entries by instance hash, sorted.
+    /// Owed too, whoever minted it.
+    pub named: Named,
+}
+
+/// What is owed under a key whoever minted it: learned by the slow path, or from a node that does not reach the peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Entries by instance hash, ascending.
     pub entries: Vec<u32>,
+    /// The service's settings.
+    pub settings: bool,
 }
 
 /// What to send now. Its id is to be given back.
@@ -67,8 +76,8 @@ pub enum Offered {
 pub struct Outbox<K> {
     owed_max: usize,
     order: VecDeque<K>,
-    /// The owed keys, with the entries owed by name.
-    owed: HashMap<K, Vec<u32>>,
+    /// The owed keys, with what is owed by name.
+    owed: HashMap<K, Named>,
     flight: Option<Flight<K>>,
     next_id: u64,
     /// Not before this, after a failure.
@@ -105,18 +114,17 @@ impl<K: Hash + Eq + Clone> Outbox<K> {
 
     /// Something this process minted under the key may be news to the peer.
     pub fn offer(&mut self, key: K) -> Offered {
-        self.offer_entries(key, &[])
+        self.offer_named(key, &Named::default())
     }
 
-    /// As [`offer`](Self::offer), and these entries go whoever minted them: learned by the slow path, or from a node that does
-    /// not reach this peer.
-    pub fn offer_entries(&mut self, key: K, entries: &[u32]) -> Offered {
+    /// As [`offer`](Self::offer), and these go whoever minted them.
+    pub fn offer_named(&mut self, key: K, named: &Named) -> Offered {
         let mut offered = Offered::Taken;
         if !self.owed.contains_key(&key) && self.owed.len() >= self.owed_max {
             offered = Offered::Overflowed(self.owed.len());
             self.clear();
         }
-        self.owe(key, entries, false);
+        self.owe(key, named, false);
         offered
     }
 
@@ -128,8 +136,8 @@ impl<K: Hash + Eq + Clone> Outbox<K> {
         let n = self.order.len().min(BATCH_KEYS_MAX);
         let mut owed = Vec::with_capacity(n);
         for key in self.order.drain(..n) {
-            let entries = self.owed.remove(&key).unwrap_or_default();
-            owed.push(Owed { after: self.watermarks.get(&key), key, entries });
+            let named = self.owed.remove(&key).unwrap_or_default();
+            owed.push(Owed { after: self.watermarks.get(&key), key, named });
         }
         self.next_id += 1;
         let batch = Batch { id: self.next_id, owed };
@@ -209,24 +217,24 @@ impl<K: Hash + Eq + Clone> Outbox<K> {
     }
 
     fn owe_first(&mut self, owed: Vec<Owed<K>>) {
-        for Owed { key, entries, .. } in owed.into_iter().rev() {
-            self.owe(key, &entries, true);
+        for Owed { key, named, .. } in owed.into_iter().rev() {
+            self.owe(key, &named, true);
         }
     }
 
-    fn owe(&mut self, key: K, entries: &[u32], first: bool) {
+    fn owe(&mut self, key: K, named: &Named, first: bool) {
         if !self.owed.contains_key(&key) {
-            self.owed.insert(key.clone(), Vec::new());
             if first { self.order.push_front(key.clone()) } else { self.order.push_back(key.clone()) }
         }
-        let named = self.owed.entry(key).or_default();
-        for hash in entries {
-            if let Err(at) = named.binary_search(hash) {
-                if named.len() == NAMED_ENTRIES_MAX {
+        let known = self.owed.entry(key).or_default();
+        known.settings |= named.settings;
+        for hash in &named.entries {
+            if let Err(at) = known.entries.binary_search(hash) {
+                if known.entries.len() == NAMED_ENTRIES_MAX {
                     self.round_due = true;
                     break;
                 }
-                named.insert(at, *hash);
+                known.entries.insert(at, *hash);
             }
         }
     }

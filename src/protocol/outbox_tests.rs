@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// Steps are separated by `;`. `offer a`, `entry a 7`, `poll` (shows the batch), `ack a@9 …`, `fail`, `back a`, `+50ms`, `up`,
+/// Steps are separated by `;`. `offer a`, `entry a 7`, `settings a`, `poll` (shows the batch), `ack a@9 …`, `fail`, `back a`, `+50ms`, `up`,
 /// `down`, `restart`, `round` (shows whether one is due).
 fn check(script: &str, expected: Expect) {
     let mut outbox = Outbox::new(3, 1);
@@ -20,7 +20,8 @@ fn check(script: &str, expected: Expect) {
                 Offered::Taken => {}
                 Offered::Overflowed(n) => seen.push(format!("dropped {n}")),
             },
-            ["entry", key, hash] => _ = outbox.offer_entries(key.to_string(), &[hash.parse().unwrap()]),
+            ["entry", key, hash] => _ = outbox.offer_named(key.to_string(), &entries(&[hash.parse().unwrap()])),
+            ["settings", key] => _ = outbox.offer_named(key.to_string(), &Named { entries: vec![], settings: true }),
             ["poll"] => seen.push(outbox.poll(now).map_or("-".to_string(), |b| {
                 batch = b.id;
                 show(&b)
@@ -30,7 +31,7 @@ fn check(script: &str, expected: Expect) {
                 outbox.settle(batch, Outcome::Acked(covered.collect()), now);
             }
             ["fail"] => outbox.settle(batch, Outcome::Failed, now),
-            ["back", key] => outbox.give_back(batch, vec![Owed { key: key.to_string(), after: 0, entries: vec![] }]),
+            ["back", key] => outbox.give_back(batch, vec![Owed { key: key.to_string(), after: 0, named: Named::default() }]),
             ["up"] => outbox.peer_up(now),
             ["down"] => outbox.peer_down(),
             ["restart"] => outbox.peer_restarted(),
@@ -42,11 +43,15 @@ fn check(script: &str, expected: Expect) {
     expected.assert_eq(&seen.join(" "));
 }
 
+fn entries(hashes: &[u32]) -> Named {
+    Named { entries: hashes.to_vec(), settings: false }
+}
+
 fn show(batch: &Batch<String>) -> String {
     let one = |o: &Owed<String>| {
         let after = if o.after > 0 { format!(">{}", o.after) } else { String::new() };
-        let entries: String = o.entries.iter().map(|e| format!("+{e}")).collect();
-        format!("{}{after}{entries}", o.key)
+        let entries: String = o.named.entries.iter().map(|e| format!("+{e}")).collect();
+        format!("{}{after}{entries}{}", o.key, if o.named.settings { "+S" } else { "" })
     };
     format!("[{}]", batch.owed.iter().map(one).collect::<Vec<_>>().join(" "))
 }
@@ -97,9 +102,10 @@ fn an_answer_to_a_batch_cut_for_the_former_process_moves_no_watermark() {
 }
 
 #[test]
-fn entries_of_others_are_owed_by_name_and_once() {
+fn what_others_minted_is_owed_by_name_and_once() {
     check("entry a 9; entry a 7; entry a 9; poll; entry a 8; ack a@1; poll; ack; offer a; poll", expect!["[a+7+9] [a>1+8] [a>1]"]);
     check("entry a 9; poll; entry a 7; fail; +50ms; poll", expect!["[a+9] [a+7+9]"]);
+    check("entry a 9; settings a; poll; fail; +50ms; poll; ack; offer a; poll", expect!["[a+9+S] [a+9+S] [a]"]);
 }
 
 #[test]
@@ -126,9 +132,9 @@ fn a_late_answer_to_an_older_batch_changes_nothing() {
 fn too_many_entries_under_one_key_ask_for_a_round() {
     let mut outbox = Outbox::new(10, 1);
     let all: Vec<u32> = (0..=NAMED_ENTRIES_MAX as u32).collect();
-    _ = outbox.offer_entries(1, &all[1..]);
+    _ = outbox.offer_named(1, &entries(&all[1..]));
     assert!(!outbox.take_round_due());
-    _ = outbox.offer_entries(1, &all);
+    _ = outbox.offer_named(1, &entries(&all));
     assert!(outbox.take_round_due());
 }
 

@@ -3,44 +3,31 @@
 //! Three ways in, one truth (`cells`): by name or hash for requests and beat batches, by namespace in order for lists, by bucket
 //! for digests, pages and snapshots. The latter two are behind locks that no request for an instance takes.
 
-use crate::model::name::{ServiceKey, service_hash};
+use crate::model::name::{RESERVED_NAMESPACE, ServiceKey, service_hash};
+use crate::protocol::digest::{BUCKETS, BucketSums, bucket_of};
 use crate::registry::cell::Cell;
 use papaya::Equivalent;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many buckets the digests of services are summed in.
-pub const BUCKETS: usize = 1_024;
-
-/// The bucket of a service: the top 10 bits of its hash.
-pub fn bucket_of(hash: u64) -> usize {
-    (hash >> (64 - BUCKETS.trailing_zeros())) as usize
-}
-
 type Shelf<H, X> = BTreeMap<Arc<ServiceKey>, Arc<Cell<H, X>>>;
-
-struct Bucket<H, X> {
-    shelf: Mutex<Shelf<H, X>>,
-    /// Wrapping sum of the digests of its services' newest views.
-    digest: AtomicU64,
-}
 
 /// All services of a node. `H`: how their writers are reached; `X`: what readers keep with a view.
 pub struct Index<H, X> {
     cells: papaya::HashMap<Arc<ServiceKey>, Arc<Cell<H, X>>, BuildHasherDefault<HashOfKey>>,
     namespaces: Mutex<HashMap<Arc<str>, Shelf<H, X>>>,
-    buckets: Box<[Bucket<H, X>]>,
+    buckets: Box<[Mutex<Shelf<H, X>>]>,
+    sums: BucketSums,
 }
 
 impl<H, X: Default> Default for Index<H, X> {
     fn default() -> Self {
-        let bucket = || Bucket { shelf: Mutex::new(BTreeMap::new()), digest: AtomicU64::new(0) };
         Index {
             cells: papaya::HashMap::with_hasher(BuildHasherDefault::default()),
             namespaces: Mutex::new(HashMap::new()),
-            buckets: (0..BUCKETS).map(|_| bucket()).collect(),
+            buckets: (0..BUCKETS).map(|_| Mutex::default()).collect(),
+            sums: BucketSums::default(),
         }
     }
 }
@@ -78,7 +65,7 @@ impl<H, X: Default> Index<H, X> {
     pub fn insert(&self, cell: Arc<Cell<H, X>>) {
         let key = cell.key().clone();
         self.cells.pin().insert(key.clone(), cell.clone());
-        lock(&self.buckets[bucket_of(key.hash())].shelf).insert(key.clone(), cell.clone());
+        lock(self.shelf(key.hash())).insert(key.clone(), cell.clone());
         lock(&self.namespaces).entry(key.namespace().into()).or_default().insert(key, cell);
     }
 
@@ -90,7 +77,7 @@ impl<H, X: Default> Index<H, X> {
             return;
         }
         self.cells.pin().remove(key);
-        let mut shelf = lock(&self.buckets[bucket_of(key.hash())].shelf);
+        let mut shelf = lock(self.shelf(key.hash()));
         if same(shelf.get(key)) {
             shelf.remove(key);
         }
@@ -105,29 +92,23 @@ impl<H, X: Default> Index<H, X> {
         }
     }
 
-    /// A view of the service was published: its bucket's sum moves by the difference.
-    pub fn digest_moved(&self, hash: u64, old: u64, new: u64) {
-        self.buckets[bucket_of(hash)].digest.fetch_add(new.wrapping_sub(old), Ordering::AcqRel);
-    }
-
-    /// The sums of all buckets.
-    pub fn bucket_digests(&self) -> Vec<u64> {
-        self.buckets.iter().map(|b| b.digest.load(Ordering::Acquire)).collect()
-    }
-
-    /// The sum of everything: what heartbeats carry.
-    pub fn root_digest(&self) -> u64 {
-        self.buckets.iter().fold(0, |sum, b| sum.wrapping_add(b.digest.load(Ordering::Acquire)))
+    /// The sums of the digests of all newest views: who publishes tells them.
+    pub fn sums(&self) -> &BucketSums {
+        &self.sums
     }
 
     /// The cells of one bucket, by key.
-    pub fn bucket(&self, bucket: usize) -> Vec<Arc<Cell<H, X>>> {
-        lock(&self.buckets[bucket].shelf).values().cloned().collect()
+    pub fn bucket(&self, bucket: u16) -> Vec<Arc<Cell<H, X>>> {
+        lock(&self.buckets[usize::from(bucket)]).values().cloned().collect()
     }
 
-    /// The namespaces that hold cells, sorted.
+    fn shelf(&self, hash: u64) -> &Mutex<Shelf<H, X>> {
+        &self.buckets[usize::from(bucket_of(hash))]
+    }
+
+    /// The namespaces that hold cells, sorted; the reserved one is not shown.
     pub fn namespaces(&self) -> Vec<Arc<str>> {
-        let mut names: Vec<Arc<str>> = lock(&self.namespaces).keys().cloned().collect();
+        let mut names: Vec<Arc<str>> = lock(&self.namespaces).keys().filter(|name| ***name != *RESERVED_NAMESPACE).cloned().collect();
         names.sort();
         names
     }
@@ -139,7 +120,7 @@ impl<H, X: Default> Index<H, X> {
 
     /// All cells, by bucket.
     pub fn all(&self) -> impl Iterator<Item = Arc<Cell<H, X>>> {
-        (0..BUCKETS).flat_map(|bucket| self.bucket(bucket))
+        (0..BUCKETS as u16).flat_map(|bucket| self.bucket(bucket))
     }
 }
 
@@ -234,15 +215,5 @@ mod tests {
         assert!(Arc::ptr_eq(&index.get("n", "g@@a").unwrap(), &younger));
         index.remove(&younger);
         assert!(index.is_empty() && index.namespaces().is_empty() && index.all().count() == 0);
-    }
-
-    #[test]
-    fn the_root_is_the_sum_of_what_was_published() {
-        let index: Index<u32, ()> = Index::default();
-        index.digest_moved(5, 0, 10);
-        index.digest_moved(u64::MAX, 0, 7);
-        index.digest_moved(5, 10, 3);
-        assert_eq!(index.root_digest(), 10);
-        assert_eq!((index.bucket_digests()[0], index.bucket_digests()[BUCKETS - 1]), (3, 7));
     }
 }

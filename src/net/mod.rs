@@ -1,0 +1,6 @@
+//! Outgoing IO behind seams that a simulator can replace.
+
+pub mod datagram;
+pub mod http_link;
+pub mod link;
+pub mod watch;
