@@ -142,7 +142,8 @@ fn page_number(params: &Params<'_>, name: &'static str) -> Result<i32, NamingErr
     params.required(name).map(|text| int_l(&text))
 }
 
-/// Those this node pushes to. The edge holds no subscriptions, so `GET instance/list` makes none and there is nobody to name.
+/// Those this node pushes to; no peer is asked, whatever `aggregation` says. The edge holds no subscriptions yet: `GET instance/list` makes
+/// none, so there is nobody to name.
 async fn local_subscribers(_call: &Call, _key: &ServiceKey) -> Vec<SubscriberRow> {
     Vec::new()
 }
