@@ -8,6 +8,7 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod model;
+pub mod namespaces;
 pub mod net;
 pub mod node;
 pub mod protocol;

@@ -11,8 +11,10 @@ use crate::actors::service::Retire;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
 use crate::http::{Edge, dispatch};
+use crate::model::peer::PeerAddr;
 use crate::model::status::ServerStatus;
 use crate::net::datagram::UdpDatagrams;
+use crate::net::own_address::{hostname, own_host};
 use crate::protocol::pushbook::PushRules;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 use actix_web::dev::ServerHandle;
@@ -78,8 +80,15 @@ impl Node {
 
         let listener = listen(SocketAddr::new(config.bind, config.port))?;
         let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: (config.bind, config.port).into(), source })?;
-        let parts =
-            EdgeParts { realm: realm.clone(), registrar: registrar.clone(), pushers, status: status.clone(), config: config.clone() };
+        let address = advertised(&config, addr.port());
+        let parts = EdgeParts {
+            realm: realm.clone(),
+            registrar: registrar.clone(),
+            pushers,
+            status: status.clone(),
+            address,
+            config: config.clone(),
+        };
         let (server, served, homes) = serve(listener, parts, config.http_workers).await?;
         registrar.send(Homes(homes)).await.map_err(|e| StartError::Workers(e.to_string()))?;
         status.store(Arc::new(ServerStatus::Ready));
@@ -121,14 +130,23 @@ struct EdgeParts {
     registrar: Addr<Registrar>,
     pushers: Vec<Addr<Pusher>>,
     status: Arc<ArcSwap<ServerStatus>>,
+    address: PeerAddr,
     config: Config,
 }
 
 impl EdgeParts {
     fn edge(&self) -> Edge {
         let Config { limits, context_path, .. } = self.config.clone();
-        Edge::new(self.realm.clone(), self.registrar.clone(), self.pushers.clone(), limits, context_path, self.status.clone())
+        let (realm, registrar, pushers, status) = (self.realm.clone(), self.registrar.clone(), self.pushers.clone(), self.status.clone());
+        Edge::new(realm, registrar, pushers, limits, context_path, status, self.address.clone())
     }
+}
+
+/// Where others reach this node.
+fn advertised(config: &Config, port: u16) -> PeerAddr {
+    let named = config.prefer_hostname.then(hostname).flatten();
+    let host = config.advertised.clone().or(named).unwrap_or_else(|| own_host(config.bind));
+    PeerAddr::new(&host, port)
 }
 
 /// Pushers live apart from the HTTP workers: a change with ten thousand subscribers is nothing a request waits for.

@@ -11,6 +11,7 @@ use crate::model::judging::JudgingRules;
 use crate::model::name::ServiceKey;
 use crate::model::service::Moment;
 use crate::model::stamp::HybridClock;
+use crate::namespaces::Namespaces;
 use crate::protocol::ownership::Ownership;
 use crate::registry::cell::{self, Published};
 use crate::registry::index;
@@ -52,6 +53,7 @@ pub struct Realm {
     pub stamps: HybridClock,
     pub index: Index,
     pub switches: SwitchBoard,
+    pub namespaces: Namespaces,
     pub metrics: Metrics,
     pub rules: RealmRules,
     /// Published by who knows the peers; read when a timer fires.
@@ -69,6 +71,7 @@ impl Realm {
             clock,
             index: Index::default(),
             switches: SwitchBoard::default(),
+            namespaces: Namespaces::default(),
             metrics: Metrics::default(),
             rules,
             judging: ArcSwap::from_pointee(judging),

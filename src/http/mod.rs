@@ -1,8 +1,15 @@
 //! The edge: decode, ask, encode, nothing else. The whole route table is on this screen.
 
+mod census;
 mod extract;
 mod gate;
 mod instance;
+mod login;
+mod machine;
+mod namespaces;
+mod nodes;
+mod operator;
+mod probes;
 mod reply;
 
 pub use extract::Call;
@@ -11,7 +18,10 @@ use crate::actors::pusher::Pusher;
 use crate::actors::realm::Realm;
 use crate::actors::registrar::Registrar;
 use crate::config::Limits;
+use crate::http::census::LastCensus;
+use crate::http::machine::CpuMeter;
 use crate::model::error::{LimitKind, NamingError};
+use crate::model::peer::PeerAddr;
 use crate::model::status::ServerStatus;
 use actix::Addr;
 use actix_web::http::Method;
@@ -22,6 +32,7 @@ use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use reply::Answer;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -30,6 +41,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Paths under which Nacos's filters apply: gate, grouping, 501.
 const NAMING: &str = "/v1/ns/";
+/// Nacos 1.4 has a second name for the operator's part.
+const OPERATOR: (&str, &str) = ("/v1/ns/operator/", "/v1/ns/ops/");
+/// Probes and scrapers find these without the context path too.
+const BARE: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 type Handler = fn(Call) -> LocalBoxFuture<'static, Answer>;
 
@@ -57,6 +72,37 @@ pub const ROUTES: &[Route] = routes! {
     GET "/v1/ns/instance/statuses" => instance::statuses;
     PUT "/v1/ns/instance/metadata/batch" => instance::put_metadata;
     DELETE "/v1/ns/instance/metadata/batch" => instance::remove_metadata;
+
+    GET "/v1/ns/operator/switches" => operator::switches;
+    PUT "/v1/ns/operator/switches" => operator::set_switch;
+    GET "/v1/ns/operator/metrics" => operator::metrics;
+    GET "/v1/ns/operator/servers" => operator::servers;
+    GET "/v1/ns/operator/push/state" => operator::push_state;
+    GET "/v1/ns/operator/distro/server" => operator::responsible_server;
+    GET "/v1/ns/operator/distro/status" => operator::distro_status;
+    PUT "/v1/ns/operator/log" => operator::log_level;
+    GET "/v1/ns/operator/cluster/states" => operator::raft_states;
+    GET "/v1/ns/operator/cluster/state" => operator::raft_state;
+
+    GET "/v1/console/namespaces" => namespaces::get;
+    POST "/v1/console/namespaces" => namespaces::create;
+    PUT "/v1/console/namespaces" => namespaces::update;
+    DELETE "/v1/console/namespaces" => namespaces::delete;
+
+    POST "/v1/auth/login" => login::login;
+    POST "/v1/auth/users/login" => login::login;
+
+    GET "/v1/core/cluster/nodes" => nodes::list;
+    GET "/v1/core/cluster/self" => nodes::own;
+    GET "/v1/core/cluster/simple/nodes" => nodes::simple;
+    GET "/v1/core/cluster/health" => nodes::health;
+
+    GET "/v1/console/health/liveness" => probes::liveness;
+    GET "/v1/console/health/readiness" => probes::readiness;
+    GET "/v1/console/server/state" => probes::server_state;
+    GET "/livez" => probes::livez;
+    GET "/readyz" => probes::readyz;
+    GET "/metrics" => probes::metrics;
 };
 
 /// What handlers need of the node. One a worker, made from the node's parts.
@@ -69,6 +115,10 @@ pub struct Edge {
     pub status: Arc<ArcSwap<ServerStatus>>,
     /// The `app` of instances that name none.
     pub default_app: Arc<str>,
+    /// Where others reach this node.
+    pub address: PeerAddr,
+    pub census: LastCensus,
+    pub cpu: CpuMeter,
     routes: HashMap<&'static str, Vec<&'static Route>>,
 }
 
@@ -80,10 +130,23 @@ impl Edge {
         limits: Limits,
         context_path: String,
         status: Arc<ArcSwap<ServerStatus>>,
+        address: PeerAddr,
     ) -> Edge {
         let mut routes: HashMap<&'static str, Vec<&'static Route>> = HashMap::new();
         ROUTES.iter().for_each(|route| routes.entry(route.path).or_default().push(route));
-        Edge { realm, registrar, pushers, limits, context_path, status, default_app: "DEFAULT".into(), routes }
+        Edge {
+            realm,
+            registrar,
+            pushers,
+            limits,
+            context_path,
+            status,
+            default_app: "DEFAULT".into(),
+            address,
+            census: LastCensus::default(),
+            cpu: CpuMeter::default(),
+            routes,
+        }
     }
 
     /// The pusher a subscriber of this address belongs to.
@@ -110,9 +173,8 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
         Err(e) => return reply::error(&e, &request),
     };
     let path = request.uri().path();
-    let Some(path) = path.strip_prefix(edge.context_path.as_str()) else { return reply::not_found(&request) };
-    let path = path.strip_suffix('/').unwrap_or(path);
-    let routes = edge.routes.get(path).map(Vec::as_slice).unwrap_or_default();
+    let Some(path) = routed(&edge.context_path, path) else { return reply::not_found(&request) };
+    let routes = edge.routes.get(&*path).map(Vec::as_slice).unwrap_or_default();
     let naming = path.starts_with(NAMING);
     let call = Call { edge: edge.clone(), request, form };
     if naming && let Some(end) = gate::check(&call) {
@@ -129,6 +191,14 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
         None if naming => reply::no_such_api(&request),
         None => reply::method_not_allowed(&request, &allowed(routes)),
     }
+}
+
+/// A path as the route table has it; `None`: not below the context path.
+fn routed<'p>(context_path: &str, path: &'p str) -> Option<Cow<'p, str>> {
+    let below = path.strip_prefix(context_path).or_else(|| BARE.contains(&path).then_some(path))?;
+    let below = below.strip_suffix('/').unwrap_or(below);
+    let (name, other_name) = OPERATOR;
+    Some(below.strip_prefix(other_name).map_or(Cow::Borrowed(below), |rest| Cow::Owned([name, rest].concat())))
 }
 
 fn allowed(routes: &[&Route]) -> String {
@@ -168,4 +238,36 @@ async fn read_form(edge: &Edge, request: &HttpRequest, mut payload: Payload) -> 
     });
     let takes_form = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
     Ok((is_form && takes_form && !body.is_empty()).then(|| body.freeze()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_looked_up_below_the_context_path_and_probes_without_it_too() {
+        let at = |path| routed("/nacos", path).map(Cow::into_owned);
+        for (path, row) in [
+            ("/nacos/v1/ns/instance/", "/v1/ns/instance"),
+            ("/nacos/v1/ns/ops/push/state", "/v1/ns/operator/push/state"),
+            ("/nacos/readyz", "/readyz"),
+            ("/livez", "/livez"),
+            ("/metrics", "/metrics"),
+        ] {
+            assert_eq!(at(path).as_deref(), Some(row), "{path}");
+        }
+        for path in ["/v1/ns/instance", "/", "/livez/x", "/v1/ns/operator/metrics"] {
+            assert_eq!(at(path), None, "{path}");
+        }
+        assert_eq!(routed("", "/v1/ns/ops/log").as_deref(), Some("/v1/ns/operator/log"));
+    }
+
+    #[test]
+    fn each_method_of_a_path_has_one_row() {
+        let mut rows: Vec<String> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+        rows.sort();
+        let all = rows.len();
+        rows.dedup();
+        assert_eq!(rows.len(), all);
+    }
 }
