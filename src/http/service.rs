@@ -1,5 +1,6 @@
 //! `/v1/ns/service`: services themselves. Create, edit, delete, show, list; and who listens to one.
 
+use crate::actors::pusher::ListSubscribers;
 use crate::actors::realm::Picture;
 use crate::actors::service::{CreateService, DeleteService, EditService, ServiceEdit};
 use crate::http::extract::Call;
@@ -7,6 +8,7 @@ use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;
 use crate::model::name::{DEFAULT_GROUP, GROUP_SEPARATOR, ServiceKey};
 use crate::model::service::Refusal;
+use crate::protocol::pushbook::Subscriber;
 use crate::wire::form::{Params, is_blank};
 use crate::wire::page::slice;
 use crate::wire::pattern::NamePattern;
@@ -142,8 +144,10 @@ fn page_number(params: &Params<'_>, name: &'static str) -> Result<i32, NamingErr
     params.required(name).map(|text| int_l(&text))
 }
 
-/// Those this node pushes to; no peer is asked, whatever `aggregation` says. The edge holds no subscriptions yet: `GET instance/list` makes
-/// none, so there is nobody to name.
-async fn local_subscribers(_call: &Call, _key: &ServiceKey) -> Vec<SubscriberRow> {
-    Vec::new()
+/// Those this node pushes to; no peer is asked.
+async fn local_subscribers(call: &Call, key: &ServiceKey) -> Vec<SubscriberRow> {
+    let asks = call.edge.pushers.iter().map(|pusher| pusher.send(ListSubscribers { service: Some(key.clone()) }));
+    let lists = futures_util::future::join_all(asks).await;
+    let row = |s: Subscriber| SubscriberRow::new(key, s.addr, &s.agent, &s.app);
+    lists.into_iter().filter_map(Result::ok).flatten().map(row).collect()
 }

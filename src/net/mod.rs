@@ -3,5 +3,6 @@
 pub mod datagram;
 pub mod http_link;
 pub mod link;
+pub mod own_address;
 pub mod peer_http;
 pub mod watch;

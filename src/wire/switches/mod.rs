@@ -70,6 +70,11 @@ pub fn put(switches: &mut Switches, entry: &str, value: &str) -> Result<(), Nami
     }
 }
 
+/// Whether `PUT` knows the entry.
+pub fn is_entry(entry: &str) -> bool {
+    entry == BATCH || SWITCHES.iter().any(|switch| switch.entry == Some(entry))
+}
+
 fn checked(switches: &Switches) -> Result<(), NamingError> {
     SWITCHES.iter().try_for_each(|switch| (switch.check)(switches))
 }
