@@ -14,4 +14,5 @@ pub mod peer;
 pub mod peer_beats;
 pub mod push;
 pub mod selector;
+pub mod snapshot;
 pub mod value;
