@@ -182,7 +182,9 @@ async fn serve(
         actix_rt::spawn(tell_beats(edge.clone()));
         App::new().app_data(Data::new(edge)).default_service(web::to(dispatch))
     })
-    .on_connect(move |_, data| drop(data.insert(ConnectionEpoch(pause.epoch()))))
+    .on_connect(move |_, data| {
+        data.insert(ConnectionEpoch(pause.epoch()));
+    })
     .workers(workers)
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(REQUEST_HEAD_MAX)

@@ -109,7 +109,7 @@ pub fn read_reply(ask: &PeerRequest, body: &[u8]) -> Result<PeerReply, PeerError
         PeerRequest::Heartbeat(_) => peer::read_heartbeat(body).map(PeerReply::Heartbeat),
         PeerRequest::Beats(_) | PeerRequest::Datum(_) | PeerRequest::Goodbye { .. } => Ok(PeerReply::Done),
         PeerRequest::Buckets => peer::read_buckets(body).map(PeerReply::Buckets),
-        PeerRequest::Keys(_) => peer::read_keys(body).map(|(covered, keys)| PeerReply::Keys { covered, keys }),
+        PeerRequest::Keys(_) => peer::read_keys(body).map(|peer::Keys { covered, keys }| PeerReply::Keys { covered, keys }),
         PeerRequest::Entries { .. } => {
             peer::read_entries(body).map(|peer::Entries { data, done, after }| PeerReply::Entries { data, done, after })
         }

@@ -18,10 +18,10 @@ pub mod pattern;
 pub mod peer;
 pub mod peer_beats;
 pub mod push;
+#[cfg(test)]
+mod samples;
 pub mod selector;
 pub mod service;
 pub mod snapshot;
 pub mod switches;
 pub mod value;
-#[cfg(test)]
-mod samples;
