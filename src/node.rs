@@ -3,6 +3,9 @@
 //! Several nodes live in one process. The HTTP workers' own threads are the homes of the service actors, so with one worker
 //! every question stays on its thread.
 
+mod members;
+
+use crate::actors::core::{Core, CoreParts};
 use crate::actors::desk::Desk;
 use crate::actors::door::Door;
 use crate::actors::pusher::{Pusher, Shard};
@@ -13,9 +16,7 @@ use crate::actors::service::{NotedBeat, Retire};
 use crate::actors::syncer::{Flush, QueueLimits};
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
-use crate::core::{Core, CoreParts};
 use crate::http::{ConnectionEpoch, Edge, dispatch};
-use crate::members::MemberFeed;
 use crate::net::datagram::UdpDatagrams;
 use crate::net::http_link::HttpLink;
 use crate::pause::PauseTicker;
@@ -24,6 +25,7 @@ use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer, dev};
 use log::{info, warn};
+use members::MemberFeed;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -85,7 +87,7 @@ impl Node {
             realm,
             link,
             pushers: pushers.iter().map(|pusher| pusher.clone().recipient()).collect(),
-            advertised: crate::members::advertised(&config, addr.port()),
+            advertised: members::advertised(&config, addr.port()),
             limits: QueueLimits { owed_keys: config.limits.owed_keys, beats_waiting: config.limits.beats_waiting },
         });
         let (server, served, homes) = serve(listener, &core, pushers, &config).await?;
@@ -161,6 +163,7 @@ fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// Starts the workers and waits until each has handed in its thread.
+#[expect(clippy::disallowed_methods, reason = "no actor owns the server and its workers' tasks: the node does")]
 async fn serve(
     listener: TcpListener,
     core: &Core,
@@ -171,7 +174,7 @@ async fn serve(
     let (workers, connections) = (config.http_workers, config.limits.connections);
     let pause = core.realm.pause.clone();
     let port = listener.local_addr().map_or(config.port, |addr| addr.port());
-    let address = crate::members::own_address(config, port);
+    let address = members::own_address(config, port);
     let (core, config) = (core.clone(), config.clone());
     let server = HttpServer::new(move || {
         if let Some(home) = Arbiter::try_current() {

@@ -27,6 +27,7 @@ const RANKS: &[(&str, u8)] = &[
     ("protocol", 2),
     ("wire", 2),
     ("clock", 3),
+    ("pause", 3),
     ("metrics", 3),
     ("config", 3),
     ("switches", 3),

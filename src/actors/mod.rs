@@ -6,6 +6,7 @@
 //! ```
 //! Actors meet as `Recipient`s of events; the registrar is asked only when a service is not there, or its actor died.
 
+pub mod core;
 pub mod desk;
 pub mod door;
 pub mod mail;

@@ -9,6 +9,11 @@
 //! Two machines, one after the other: what the roster finds the warm-up hears, and a status the warm-up reaches the roster hears.
 //! Never: touches an entry.
 
+mod handlers;
+mod messages;
+
+pub use messages::*;
+
 use crate::actors::mail::{HUB_MAILBOX_MAX, tell};
 use crate::actors::realm::Realm;
 use crate::actors::service::{Forget, JudgeNow};
@@ -24,81 +29,12 @@ use crate::protocol::warmup::{self, Warmup};
 use actix::prelude::*;
 use futures_util::future::join_all;
 use log::{debug, info, warn};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A node that does not find itself in its list asks again after this.
 const WHOAMI_AGAIN: Duration = Duration::from_secs(2);
-
-// === what is published ===
-
-/// A member as others may be told of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberRow {
-    pub address: PeerAddr,
-    pub is_me: bool,
-    pub state: PeerState,
-    /// What it last said of itself.
-    pub status: Option<ServerStatus>,
-    /// How long ago it was heard, ms.
-    pub heard_ms: Option<u64>,
-    pub id: Option<u64>,
-}
-
-/// The members as this node sees them at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PeersPicture {
-    pub me: Option<PeerAddr>,
-    /// A sentence, when this node is not to be found in its own list.
-    pub lost: Option<String>,
-    pub members: Vec<MemberRow>,
-    /// Who is not reached by the process of this id: what it sends is passed on to them.
-    pub unreached: BTreeMap<u64, Vec<PeerAddr>>,
-    /// Merged and listed nodes, this one included.
-    pub levelled: (usize, usize),
-}
-
-// === messages ===
-
-/// The member list was read. `me`: this node's own address in it, where that is known by configuration.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Listed {
-    pub members: Vec<PeerAddr>,
-}
-
-/// What was on disk is merged; `fresh`: with its instances.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Begin {
-    pub fresh: bool,
-}
-
-/// A peer's heartbeat came in: answered with ours.
-#[derive(Message)]
-#[rtype(result = "Option<Heartbeat>")]
-pub struct HeartbeatCame(pub Heartbeat);
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct GoodbyeCame {
-    pub address: PeerAddr,
-    pub id: u64,
-}
-
-/// This process stood still for so long.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Paused {
-    pub gap_ms: u64,
-}
-
-/// The node is going: no client is served from here on; peers are told.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Drain;
 
 pub struct RosterActor {
     roster: Roster,
@@ -402,61 +338,5 @@ impl Actor for RosterActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(HUB_MAILBOX_MAX);
         self.arm(ctx);
-    }
-}
-
-impl Handler<Listed> for RosterActor {
-    type Result = ();
-    fn handle(&mut self, Listed { members }: Listed, ctx: &mut Self::Context) {
-        self.on(roster::Event::Listed(members), ctx);
-        if !matches!(self.roster.myself(), Myself::Found(_)) {
-            self.find_myself(ctx);
-        }
-        self.lifecycle(ctx);
-    }
-}
-
-impl Handler<Begin> for RosterActor {
-    type Result = ();
-    fn handle(&mut self, Begin { fresh }: Begin, ctx: &mut Self::Context) {
-        self.begun = Some(fresh);
-        self.lifecycle(ctx);
-    }
-}
-
-impl Handler<HeartbeatCame> for RosterActor {
-    type Result = Option<Heartbeat>;
-    fn handle(&mut self, HeartbeatCame(heartbeat): HeartbeatCame, ctx: &mut Self::Context) -> Self::Result {
-        if !self.believe(&heartbeat) {
-            return None;
-        }
-        let now = self.realm.clock.now();
-        let (from, status) = (heartbeat.address.clone(), heartbeat.status);
-        let root = self.realm.index.sums().root();
-        self.on(roster::Event::Received { heartbeat, root }, ctx);
-        self.warm(warmup::Event::Answers { peer: from.clone(), status }, ctx);
-        let Myself::Found(me) = self.roster.myself().clone() else { return None };
-        Some(self.roster.heartbeat(&from, me, root, self.realm.stamps.highest(now), now))
-    }
-}
-
-impl Handler<GoodbyeCame> for RosterActor {
-    type Result = ();
-    fn handle(&mut self, GoodbyeCame { address, id }: GoodbyeCame, ctx: &mut Self::Context) {
-        self.on(roster::Event::Goodbye { address, id }, ctx);
-    }
-}
-
-impl Handler<Paused> for RosterActor {
-    type Result = ();
-    fn handle(&mut self, Paused { gap_ms }: Paused, ctx: &mut Self::Context) {
-        self.paused(gap_ms, ctx);
-    }
-}
-
-impl Handler<Drain> for RosterActor {
-    type Result = ();
-    fn handle(&mut self, _: Drain, ctx: &mut Self::Context) {
-        self.warm(warmup::Event::Drain, ctx);
     }
 }

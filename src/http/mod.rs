@@ -22,13 +22,13 @@ mod service;
 
 pub use extract::Call;
 
+use crate::actors::core::Core;
 use crate::actors::desk::Desk;
 use crate::actors::door::Door;
 use crate::actors::pusher::Pusher;
 use crate::actors::realm::Realm;
 use crate::actors::settings::SettingsKeeper;
 use crate::config::{Config, Limits, Secret};
-use crate::core::Core;
 use crate::http::census::LastCensus;
 use crate::http::machine::CpuMeter;
 use crate::model::error::{LimitKind, NamingError};

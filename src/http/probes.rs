@@ -79,7 +79,7 @@ async fn verbose(call: &Call, body: &mut String) {
     let alive = members.iter().filter(|member| member.is_alive()).count();
     let lines: [(&str, String); 9] = [
         ("version", env!("CARGO_PKG_VERSION").to_string()),
-        ("address", crate::http::nodes::own_address(&call).to_string()),
+        ("address", crate::http::nodes::own_address(call).to_string()),
         ("status", call.edge.status().to_string()),
         ("shown to clients", shown_status(call).to_string()),
         ("uptime", format!("{} s", uptime_s(call))),

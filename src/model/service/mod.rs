@@ -12,6 +12,8 @@
 
 mod clients;
 mod judge;
+#[cfg(test)]
+mod lattice_tests;
 mod merge;
 mod operators;
 #[cfg(test)]

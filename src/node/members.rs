@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 pub struct MemberFeed(Option<JoinHandle<()>>);
 
 impl MemberFeed {
+    #[expect(clippy::disallowed_methods, reason = "no actor owns the feed: the node does, and aborts it")]
     pub fn start(config: &Config, port: u16, roster: Addr<RosterActor>) -> MemberFeed {
         let list = |list: MemberList| {
             list.faults.iter().for_each(|fault| warn!("member list, line {}: {}", fault.line, fault.text));
