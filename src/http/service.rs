@@ -1,5 +1,6 @@
 //! `/v1/ns/service`: services themselves. Create, edit, delete, show, list; and who listens to one.
 
+use crate::actors::pusher::ListSubscribers;
 use crate::actors::realm::Picture;
 use crate::actors::service::{CreateService, DeleteService, EditService, ServiceEdit};
 use crate::http::extract::Call;
@@ -7,12 +8,14 @@ use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;
 use crate::model::name::{DEFAULT_GROUP, GROUP_SEPARATOR, ServiceKey};
 use crate::model::service::Refusal;
+use crate::protocol::pushbook::Subscriber;
 use crate::wire::form::{Params, is_blank};
 use crate::wire::page::slice;
 use crate::wire::pattern::NamePattern;
 use crate::wire::selector::{decoded_once_more, selector, service_filter};
 use crate::wire::service::{NamesByNamespace, NamesPage, ServiceJson, SubscriberRow, SubscribersPage};
 use crate::wire::value::{bool_s, float_l, float_s, int_l};
+use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -142,8 +145,10 @@ fn page_number(params: &Params<'_>, name: &'static str) -> Result<i32, NamingErr
     params.required(name).map(|text| int_l(&text))
 }
 
-/// Those this node pushes to; no peer is asked, whatever `aggregation` says. The edge holds no subscriptions yet: `GET instance/list` makes
-/// none, so there is nobody to name.
-async fn local_subscribers(_call: &Call, _key: &ServiceKey) -> Vec<SubscriberRow> {
-    Vec::new()
+/// Those this node pushes to; no peer is asked, whatever `aggregation` says. A pusher that does not answer is going down.
+async fn local_subscribers(call: &Call, key: &ServiceKey) -> Vec<SubscriberRow> {
+    let asked = call.edge.pushers.iter().map(|pusher| pusher.send(ListSubscribers { service: Some(key.clone()) }));
+    let answers = join_all(asked).await;
+    let row = |subscriber: Subscriber| SubscriberRow::new(&subscriber.service, subscriber.addr, &subscriber.agent, &subscriber.app);
+    answers.into_iter().flat_map(Result::unwrap_or_default).map(row).collect()
 }
