@@ -10,6 +10,7 @@ pub mod logging;
 pub mod members;
 pub mod metrics;
 pub mod model;
+pub mod namespaces;
 pub mod net;
 pub mod node;
 pub mod noted;

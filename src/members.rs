@@ -3,10 +3,10 @@
 use crate::actors::roster::{Listed, RosterActor};
 use crate::config::{Config, MemberList, MemberSource, Mode, parse_cluster_conf, parse_member_list};
 use crate::model::peer::PeerAddr;
+use crate::net::own_address::{hostname, own_host};
 use crate::net::watch::WatchedFile;
 use actix::Addr;
 use log::warn;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use tokio::task::JoinHandle;
 
 /// Tells the roster who is listed: once, or whenever `cluster.conf` changes. Ends when dropped.
@@ -57,20 +57,13 @@ async fn tell(roster: &Addr<RosterActor>, members: Vec<PeerAddr>) {
 
 /// This node's own address, where configuration says it. On its own a node is called by the address others would reach it at.
 pub fn advertised(config: &Config, port: u16) -> Option<PeerAddr> {
-    let hostname = || config.prefer_hostname.then(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
-    let configured = config.advertised.clone().or_else(hostname);
-    let alone = || (config.mode == Mode::Standalone).then(|| outward_ip(config.bind).to_string());
-    configured.or_else(alone).map(|host| PeerAddr::new(&host, port))
+    let named = || if config.prefer_hostname { hostname() } else { None };
+    let alone = || (config.mode == Mode::Standalone).then(|| own_host(config.bind));
+    let host = config.advertised.clone().or_else(named).or_else(alone);
+    host.map(|host| PeerAddr::new(&host, port))
 }
 
-/// The address this machine would send from; nothing is sent to find out.
-fn outward_ip(bind: IpAddr) -> IpAddr {
-    if !bind.is_unspecified() {
-        return bind;
-    }
-    let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
-        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?; // TEST-NET-1 (RFC 5737): connecting UDP sends nothing
-        socket.local_addr()
-    });
-    probe.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |addr| addr.ip())
+/// What this node calls itself towards clients, listed or not.
+pub fn own_address(config: &Config, port: u16) -> PeerAddr {
+    advertised(config, port).unwrap_or_else(|| PeerAddr::new(&own_host(config.bind), port))
 }

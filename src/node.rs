@@ -171,17 +171,20 @@ async fn serve(
     let (workers, connections) = (config.http_workers, config.limits.connections);
     let pause = core.realm.pause.clone();
     let port = listener.local_addr().map_or(config.port, |addr| addr.port());
+    let address = crate::members::own_address(config, port);
     let (core, config) = (core.clone(), config.clone());
     let server = HttpServer::new(move || {
         if let Some(home) = Arbiter::try_current() {
             // The receiver is gone only when starting has failed already.
             let _ = hand_in.send(home);
         }
-        let edge = Rc::new(Edge::new(&core, pushers.clone(), &config, port));
+        let edge = Rc::new(Edge::new(&core, pushers.clone(), &config, address.clone()));
         actix_rt::spawn(tell_beats(edge.clone()));
         App::new().app_data(Data::new(edge)).default_service(web::to(dispatch))
     })
-    .on_connect(move |_, data| drop(data.insert(ConnectionEpoch(pause.epoch()))))
+    .on_connect(move |_, data| {
+        data.insert(ConnectionEpoch(pause.epoch()));
+    })
     .workers(workers)
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(REQUEST_HEAD_MAX)

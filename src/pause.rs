@@ -71,7 +71,7 @@ pub struct PauseTicker {
 
 impl PauseTicker {
     pub fn start(watch: Arc<PauseWatch>) -> std::io::Result<PauseTicker> {
-        watch.tick();
+        watch.ticked.store(boot_ms(), Ordering::Release);
         watch.watched.store(true, Ordering::Release);
         let ended = Arc::new((Mutex::new(false), Condvar::new()));
         let told = ended.clone();

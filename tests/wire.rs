@@ -40,7 +40,7 @@ macro_rules! documents {
     };
 }
 
-documents!(aliases, beats, catalog, clusters, edges, instances, limits, persistent, refusals, services);
+documents!(aliases, beats, catalog, clusters, console, edges, instances, limits, operator, persistent, refusals, services);
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/wire")

@@ -3,8 +3,8 @@
 //! A node is a value: several realms live in one process and know nothing of each other.
 
 use crate::actors::pusher::Documents;
-use crate::actors::roster::PeersPicture;
 use crate::actors::renderings::Renderings;
+use crate::actors::roster::PeersPicture;
 use crate::actors::service::ServiceActor;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -13,6 +13,7 @@ use crate::model::name::ServiceKey;
 use crate::model::service::Moment;
 use crate::model::stamp::HybridClock;
 use crate::model::status::ServerStatus;
+use crate::namespaces::Namespaces;
 use crate::noted::NotedBeats;
 use crate::pause::PauseWatch;
 use crate::protocol::ownership::Ownership;
@@ -56,6 +57,7 @@ pub struct Realm {
     pub stamps: HybridClock,
     pub index: Index,
     pub switches: SwitchBoard,
+    pub namespaces: Namespaces,
     pub metrics: Metrics,
     pub rules: RealmRules,
     /// Published by who knows the peers; read when a timer fires.
@@ -81,6 +83,7 @@ impl Realm {
             clock,
             index: Index::default(),
             switches: SwitchBoard::default(),
+            namespaces: Namespaces::default(),
             metrics: Metrics::default(),
             rules,
             judging: ArcSwap::from_pointee(JudgingRules::NOT_READY),

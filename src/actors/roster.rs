@@ -125,7 +125,17 @@ impl RosterActor {
     ) -> RosterActor {
         let now = realm.clock.now();
         let id = realm.stamps.node();
-        RosterActor { roster: Roster::new(id, now), warmup: Warmup::new(id), realm, link, syncer, advertised, begun: None, judges_early: false, timer: None }
+        RosterActor {
+            roster: Roster::new(id, now),
+            warmup: Warmup::new(id),
+            realm,
+            link,
+            syncer,
+            advertised,
+            begun: None,
+            judges_early: false,
+            timer: None,
+        }
     }
 
     fn on(&mut self, event: roster::Event, ctx: &mut Context<Self>) {
@@ -275,7 +285,9 @@ impl RosterActor {
         let (me, lost) = match self.roster.myself() {
             Myself::Found(me) => (Some(me.clone()), None),
             Myself::Unknown => (None, Some("this node is still looking for itself in the member list".to_string())),
-            Myself::NotListed => (None, Some("this node is not in its own member list: add its address, or set NACOS_SERVER_IP".to_string())),
+            Myself::NotListed => {
+                (None, Some("this node is not in its own member list: add its address, or set NACOS_SERVER_IP".to_string()))
+            }
             Myself::Taken(at) => (None, Some(format!("another process answers at this node's address {at}"))),
         };
         let mut members: Vec<MemberRow> = self.roster.peers().map(|(address, peer)| row(address, peer, now)).collect();
@@ -352,8 +364,19 @@ impl RosterActor {
         self.lifecycle(ctx);
     }
 
+    /// Who there is to level with: everybody listed but this node.
+    fn list_others(&mut self, ctx: &mut Context<Self>) {
+        let me = match self.roster.myself() {
+            Myself::Found(me) => Some(me.clone()),
+            _ => None,
+        };
+        let others = self.roster.members().iter().filter(|member| Some(*member) != me.as_ref()).cloned().collect();
+        self.warm(warmup::Event::Listed(others), ctx);
+    }
+
     /// Begins to warm up when both are there, ourselves in the list and what was on disk; stops serving when we are not.
     fn lifecycle(&mut self, ctx: &mut Context<Self>) {
+        self.list_others(ctx);
         let found = matches!(self.roster.myself(), Myself::Found(_));
         match self.begun {
             Some(fresh) if found && self.warmup.status() == ServerStatus::Starting => self.warm(warmup::Event::Begin { fresh }, ctx),
@@ -389,12 +412,6 @@ impl Handler<Listed> for RosterActor {
         if !matches!(self.roster.myself(), Myself::Found(_)) {
             self.find_myself(ctx);
         }
-        let me = match self.roster.myself() {
-            Myself::Found(me) => Some(me.clone()),
-            _ => None,
-        };
-        let others = self.roster.members().iter().filter(|member| Some(*member) != me.as_ref()).cloned().collect();
-        self.warm(warmup::Event::Listed(others), ctx);
         self.lifecycle(ctx);
     }
 }

@@ -14,7 +14,9 @@ use crate::model::error::NamingError;
 use crate::model::instance::{InstanceKey, Metadata};
 use crate::model::name::{RESERVED_NAMESPACE, ServiceKey};
 use crate::model::service::Registration;
+use crate::wire::namespaces::from_json;
 use actix::prelude::*;
+use log::warn;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ pub const SWITCHES: &str = "SWITCHES";
 /// Cluster of the namespaces: an entry each, its id in the place of the ip.
 pub const NAMESPACES: &str = "NAMESPACES";
 const VALUE: &str = "value";
+const PUSH_VERSION: &str = "pushVersion";
 
 /// The service that holds the node's own records.
 pub fn reserved_key() -> ServiceKey {
@@ -59,6 +62,18 @@ impl SettingsKeeper {
     }
 }
 
+/// The name of the record that stores a switch. `pushVersion` sets several, told apart by what precedes the colon of the value.
+pub fn record_name(entry: &str, value: &str) -> String {
+    match value.split_once(':') {
+        Some((client, _)) if entry == PUSH_VERSION => format!("{entry}/{client}"),
+        _ => entry.to_string(),
+    }
+}
+
+fn entry_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(entry, _)| entry)
+}
+
 /// Paints what readers see from the reserved service's view.
 fn repaint(realm: &Realm) {
     let Some(cell) = realm.cell(&reserved_key()) else { return };
@@ -69,7 +84,15 @@ fn repaint(realm: &Realm) {
         let live = records.iter().filter(move |entry| *entry.key.cluster == *kind && entry.status.state.is_live());
         live.map(|entry| (&*entry.key.ip, entry.record().metadata.get(VALUE).unwrap_or_default()))
     };
-    realm.switches.replace(of(SWITCHES));
+    realm.switches.replace(of(SWITCHES).map(|(name, value)| (entry_of(name), value)));
+    let namespaces = of(NAMESPACES).filter_map(|(id, value)| match from_json(value) {
+        Ok(one) => Some(one),
+        Err(e) => {
+            warn!(namespace:? = id, error:% = e; "a stored namespace is left out");
+            None
+        }
+    });
+    realm.namespaces.store(namespaces.flatten().collect());
 }
 
 impl Actor for SettingsKeeper {

@@ -1,8 +1,8 @@
 //! `/v1/ns/api`: paths from before Nacos 0.8, still asked by DNS agents. Its instance endpoints are routes to `instance.rs`; here are the
 //! ones of its own, which name the service `dom` and know no groups.
 
-use crate::http::extract::Call;
 use crate::http::beat::beat_of;
+use crate::http::extract::Call;
 use crate::http::instance::list_of;
 use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;

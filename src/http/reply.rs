@@ -13,6 +13,7 @@ pub type Answer = Result<HttpResponse, NamingError>;
 
 const TEXT_UTF8: HeaderValue = HeaderValue::from_static("text/plain;charset=UTF-8");
 const JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
+const OPEN_METRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Exactly `ok`: some clients compare the bytes.
 pub fn ok(request: &HttpRequest) -> HttpResponse {
@@ -35,6 +36,22 @@ pub fn json(value: &impl Serialize) -> Answer {
         Ok(body) => Ok(json_bytes(body)),
         Err(e) => Err(NamingError::Failed(format!("the answer cannot be written as JSON: {e}"))),
     }
+}
+
+/// 200 with what Nacos's console wraps its answers in.
+pub fn envelope(data: &impl Serialize) -> Answer {
+    #[derive(Serialize)]
+    struct Envelope<'a, T> {
+        code: u16,
+        message: Option<&'a str>,
+        data: &'a T,
+    }
+    json(&Envelope { code: StatusCode::OK.as_u16(), message: None, data })
+}
+
+/// 200 with metrics in the text form of OpenMetrics 1.0, which Prometheus reads.
+pub fn open_metrics(body: String) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, OPEN_METRICS)).body(body)
 }
 
 /// 200 with JSON and more headers.
@@ -112,7 +129,7 @@ pub fn error(error: &NamingError, request: &HttpRequest) -> HttpResponse {
         OverLimit { kind: LimitKind::Value, .. } => line(StatusCode::BAD_REQUEST, error),
         OverLimit { kind: LimitKind::Body, .. } => closing(StatusCode::PAYLOAD_TOO_LARGE).body(format!("{error}\n")),
         OverLimit { kind: LimitKind::RequestLine, .. } => closing(StatusCode::URI_TOO_LONG).body(format!("{error}\n")),
-        NotServing(_) | NodeStopping => not_serving(error),
+        NotServing(_) | NodeStopping | Unavailable(_) => not_serving(error),
         Forbidden(_) => page(StatusCode::FORBIDDEN, &error.to_string(), request),
         Failed(_) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into(), request),
     }

@@ -15,7 +15,6 @@ use crate::wire::pattern::NamePattern;
 use crate::wire::selector::{decoded_once_more, selector, service_filter};
 use crate::wire::service::{NamesByNamespace, NamesPage, ServiceJson, SubscriberRow, SubscribersPage};
 use crate::wire::value::{bool_s, float_l, float_s, int_l};
-use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -145,10 +144,10 @@ fn page_number(params: &Params<'_>, name: &'static str) -> Result<i32, NamingErr
     params.required(name).map(|text| int_l(&text))
 }
 
-/// Those this node pushes to; no peer is asked, whatever `aggregation` says. A pusher that does not answer is going down.
+/// Those this node pushes to; no peer is asked.
 async fn local_subscribers(call: &Call, key: &ServiceKey) -> Vec<SubscriberRow> {
-    let asked = call.edge.pushers.iter().map(|pusher| pusher.send(ListSubscribers { service: Some(key.clone()) }));
-    let answers = join_all(asked).await;
-    let row = |subscriber: Subscriber| SubscriberRow::new(&subscriber.service, subscriber.addr, &subscriber.agent, &subscriber.app);
-    answers.into_iter().flat_map(Result::unwrap_or_default).map(row).collect()
+    let asks = call.edge.pushers.iter().map(|pusher| pusher.send(ListSubscribers { service: Some(key.clone()) }));
+    let lists = futures_util::future::join_all(asks).await;
+    let row = |s: Subscriber| SubscriberRow::new(key, s.addr, &s.agent, &s.app);
+    lists.into_iter().filter_map(Result::ok).flatten().map(row).collect()
 }

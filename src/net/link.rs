@@ -21,13 +21,19 @@ pub enum PeerRequest {
     /// The keys of these buckets, with their digests.
     Keys(Vec<u16>),
     /// What it has under these keys; of the first one only entries behind this instance hash.
-    Entries { keys: Vec<Arc<ServiceKey>>, after: Option<u32> },
+    Entries {
+        keys: Vec<Arc<ServiceKey>>,
+        after: Option<u32>,
+    },
     /// A page of everything it has.
     Warmup(Option<Cursor>),
     /// Whether it is the process that chose this nonce.
     Whoami(u64),
     /// The sender is going.
-    Goodbye { address: PeerAddr, id: u64 },
+    Goodbye {
+        address: PeerAddr,
+        id: u64,
+    },
 }
 
 /// What a peer answers.
@@ -38,10 +44,20 @@ pub enum PeerReply {
     Done,
     Buckets(Vec<u64>),
     /// `covered`: which of the buckets asked for this answer is about.
-    Keys { covered: Vec<u16>, keys: Vec<(ServiceKey, u64)> },
+    Keys {
+        covered: Vec<u16>,
+        keys: Vec<(ServiceKey, u64)>,
+    },
     /// The first `done` keys in full; of the next one entries up to the instance hash `after`.
-    Entries { data: Vec<Datum>, done: usize, after: Option<u32> },
-    Page { data: Vec<Datum>, next: Option<Cursor> },
+    Entries {
+        data: Vec<Datum>,
+        done: usize,
+        after: Option<u32>,
+    },
+    Page {
+        data: Vec<Datum>,
+        next: Option<Cursor>,
+    },
     Whoami(bool),
 }
 

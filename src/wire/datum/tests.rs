@@ -289,6 +289,17 @@ proptest! {
     }
 
     #[test]
+    fn what_an_entry_takes_is_known_before_it_is_printed(mut version in any_version(), pairs in vec(("[a-z]{0,9}", "[a-z]{0,99}"), 0..9)) {
+        let metadata = pairs.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        version.key = InstanceKey::new("DEFAULT", "10.0.0.1", version.key.port);
+        version.stamped.record = Arc::new(Record::new(version.stamped.record.weight, true, Some("app".into()), metadata, InstanceId::Simple));
+        let about = entry_bytes(&version.key, &version.stamped.record, "g@@name");
+        let list = |versions| write(&[stamped(ServiceKey::new("public", "g@@name"), versions)]).len();
+        let takes = list(vec![version]) - list(vec![]);
+        prop_assert!((takes..takes + 300).contains(&about), "{} for {}", about, takes);
+    }
+
+    #[test]
     fn broken_bytes_are_an_error_and_no_panic(data in vec(any_datum(), 1..3), at: prop::sample::Index, byte: u8) {
         let mut bytes = write(&data);
         prop_assert!(read(&bytes[..at.index(bytes.len())]).is_err());

@@ -54,20 +54,23 @@ pub fn from_json(text: &str) -> Result<Switches, NamingError> {
     Ok(switches)
 }
 
-/// Does what `PUT /operator/switches` asks for; an entry nobody knows does nothing. After an error `switches` are to be thrown away.
+/// Does what `PUT /operator/switches` asks for, or changes nothing; an entry nobody knows does nothing.
 pub fn put(switches: &mut Switches, entry: &str, value: &str) -> Result<(), NamingError> {
     if entry == BATCH {
-        let kept = switches.enable_standalone;
-        *switches = Switches { enable_standalone: kept, ..from_json(value)? };
+        *switches = Switches { enable_standalone: switches.enable_standalone, ..from_json(value)? };
         return Ok(());
     }
-    match SWITCHES.iter().find(|switch| switch.entry == Some(entry)) {
-        None => Ok(()),
-        Some(switch) => {
-            (switch.put)(switches, value)?;
-            checked(switches)
-        }
-    }
+    let Some(switch) = SWITCHES.iter().find(|switch| switch.entry == Some(entry)) else { return Ok(()) };
+    let mut changed = switches.clone();
+    (switch.put)(&mut changed, value)?;
+    checked(&changed)?;
+    *switches = changed;
+    Ok(())
+}
+
+/// Whether `PUT` knows the entry.
+pub fn is_entry(entry: &str) -> bool {
+    entry == BATCH || SWITCHES.iter().any(|switch| switch.entry == Some(entry))
 }
 
 fn checked(switches: &Switches) -> Result<(), NamingError> {

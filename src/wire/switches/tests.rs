@@ -16,6 +16,18 @@ fn after(entry: &str, value: &str) -> String {
     }
 }
 
+#[test]
+fn what_is_refused_leaves_everything_as_it_was() {
+    let mut switches = Switches::default();
+    for (entry, value) in
+        [("defaultCacheMillis", "10"), ("limitedUrlMap", "/a:403,/b:0"), ("batch", r#"{"checkTimes":5,"distroThreshold":0}"#)]
+    {
+        assert!(put(&mut switches, entry, value).is_err());
+        assert_eq!(switches, Switches::default(), "{entry}");
+    }
+    assert_eq!(put(&mut switches, "healthCheckTimes", "9"), Ok(()));
+}
+
 fn check(cases: &[(&str, &str, &str)]) {
     for (entry, value, expected) in cases {
         assert_eq!(after(entry, value), *expected, "{entry} <- {value:?}");
