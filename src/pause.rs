@@ -31,10 +31,15 @@ impl PauseWatch {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// The gap to deal with, once.
-    pub fn take_gap(&self) -> Option<u64> {
+    /// The gap nobody has dealt with yet, ms.
+    pub fn gap(&self) -> Option<u64> {
         self.epoch();
-        Some(self.gap.swap(0, Ordering::AcqRel)).filter(|gap| *gap > 0)
+        Some(self.gap.load(Ordering::Acquire)).filter(|gap| *gap > 0)
+    }
+
+    /// The node no longer serves by what it knew before this gap. A longer one that came meanwhile stays to be dealt with.
+    pub fn dealt_with(&self, gap_ms: u64) {
+        let _ = self.gap.compare_exchange(gap_ms, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// As if the process had stood still for `gap_ms`: for worlds where it cannot be stopped for real.
@@ -103,10 +108,12 @@ mod tests {
         let watch = PauseWatch::default();
         watch.ticked.store(10_000, Ordering::Release);
         watch.notice(13_000);
-        assert_eq!((watch.epoch(), watch.take_gap()), (0, None));
+        assert_eq!((watch.epoch(), watch.gap()), (0, None));
         watch.notice(13_001);
         watch.notice(13_001);
         assert_eq!((watch.epoch(), watch.is_pending()), (1, true));
-        assert_eq!((watch.take_gap(), watch.take_gap()), (Some(3_001), None));
+        assert_eq!((watch.gap(), watch.gap()), (Some(3_001), Some(3_001)));
+        watch.dealt_with(3_001);
+        assert_eq!((watch.gap(), watch.is_pending()), (None, false));
     }
 }
