@@ -21,6 +21,14 @@ impl Counter {
 pub struct Metrics {
     /// Messages between actors that found a full mailbox.
     pub mail_dropped: Counter,
+    /// Beats not passed on to peers because too many waited.
+    pub beats_dropped: Counter,
+    /// Changes owed to a peer that were dropped because too many waited; a digest round makes up for them.
+    pub owed_dropped: Counter,
+    /// Messages of peers refused because a stamp was too far ahead of our clock.
+    pub stamps_ahead: Counter,
+    /// Calls of peers refused for a wrong or missing secret.
+    pub peers_refused: Counter,
     /// Tombstones dropped at their longest age though a peer was away.
     pub tombstones_overdue: Counter,
     /// Instances judged unhealthy or expired here.

@@ -3,23 +3,29 @@
 //! Several nodes live in one process. The HTTP workers' own threads are the homes of the service actors, so with one worker
 //! every question stays on its thread.
 
-use crate::actors::notifier::{Listeners, Notifier};
+mod members;
+
+use crate::actors::core::{Core, CoreParts};
+use crate::actors::desk::Desk;
+use crate::actors::door::Door;
 use crate::actors::pusher::{Pusher, Shard};
 use crate::actors::realm::{Realm, RealmRules};
-use crate::actors::registrar::{Homes, Registrar};
-use crate::actors::service::Retire;
+use crate::actors::registrar::Homes;
+use crate::actors::roster::{Begin, Drain};
+use crate::actors::service::{NotedBeat, Retire};
+use crate::actors::syncer::{Flush, QueueLimits};
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
-use crate::http::{Edge, dispatch};
-use crate::model::status::ServerStatus;
+use crate::http::{ConnectionEpoch, Edge, dispatch};
 use crate::net::datagram::UdpDatagrams;
+use crate::net::http_link::HttpLink;
+use crate::pause::PauseTicker;
 use crate::protocol::pushbook::PushRules;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
-use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpServer};
-use arc_swap::ArcSwap;
+use actix_web::{App, HttpServer, dev};
 use log::{info, warn};
+use members::MemberFeed;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,10 +37,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a request that has begun may take to send its head.
 const REQUEST_HEAD_MAX: Duration = Duration::from_secs(20);
 /// What is under way at stop gets this long.
-const SHUTDOWN_S_MAX: u64 = 5;
+const SHUTDOWN_S_MAX: u64 = 3;
+/// What is owed to peers gets this long at stop.
+const FLUSH_MAX: Duration = Duration::from_secs(3);
 const BACKLOG: u32 = 4_096;
 /// Subscribers are shared out among so many pushers by their address.
 const PUSHERS: u64 = 2;
+/// How often a worker tells what it heard; half of what a beat may take to the peers.
+const TELL_BEATS: Duration = Duration::from_millis(250);
 
 /// What keeps a node from starting.
 #[derive(Debug, thiserror::Error)]
@@ -45,46 +55,47 @@ pub enum StartError {
     PushSocket { ip: IpAddr, source: std::io::Error },
     #[error("the HTTP workers did not start: {0}")]
     Workers(String),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
 }
 
 /// A running node. Stop it with [`stop`](Node::stop); dropped without, it goes on until its system ends.
 pub struct Node {
-    realm: Arc<Realm>,
-    status: Arc<ArcSwap<ServerStatus>>,
-    server: ServerHandle,
+    core: Core,
+    server: dev::ServerHandle,
     served: Served,
     push_home: Arbiter,
+    _members: MemberFeed,
+    _pause: PauseTicker,
     addr: SocketAddr,
 }
 
-impl Node {
-    /// Starts a node and returns when it serves. Must run inside an actix system.
-    pub async fn start(config: Config) -> Result<Node, StartError> {
-        let clock = Clock::system();
-        let rules = RealmRules {
-            services_max: config.limits.services,
-            instances_max: config.limits.instances_per_service,
-            expires: config.expire_instances,
-            empty_after_ms: if config.empty_service.auto_clean { config.empty_service.after_ms } else { u64::MAX },
-            standalone: config.mode == Mode::Standalone,
-        };
-        let realm = Arc::new(Realm::new(rand::random(), clock, rules));
-        let status = Arc::new(ArcSwap::from_pointee(ServerStatus::Starting));
-        let push_home = Arbiter::new();
-        let pushers = start_pushers(&config, &realm, &push_home.handle())?;
-        let listeners = Listeners { pushers: pushers.iter().map(|pusher| pusher.clone().recipient()).collect(), syncer: None };
-        let notifier = Notifier::new(listeners, realm.clone()).start();
-        let registrar = Registrar::new(realm.clone(), notifier.recipient()).start();
+type Served = tokio::task::JoinHandle<std::io::Result<()>>;
 
+impl Node {
+    /// Starts a node and returns when it listens; it serves clients when it is Ready, which on its own it is at once. Must run
+    /// inside an actix system.
+    pub async fn start(config: Config) -> Result<Node, StartError> {
         let listener = listen(SocketAddr::new(config.bind, config.port))?;
         let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: (config.bind, config.port).into(), source })?;
-        let parts =
-            EdgeParts { realm: realm.clone(), registrar: registrar.clone(), pushers, status: status.clone(), config: config.clone() };
-        let (server, served, homes) = serve(listener, parts, config.http_workers).await?;
-        registrar.send(Homes(homes)).await.map_err(|e| StartError::Workers(e.to_string()))?;
-        status.store(Arc::new(ServerStatus::Ready));
-        info!(address:% = addr, workers = config.http_workers; "ready");
-        Ok(Node { realm, status, server, served, push_home, addr })
+        let realm = Arc::new(Realm::new(rand::random(), rand::random(), Clock::system(), rules(&config)));
+        let pause = PauseTicker::start(realm.pause.clone()).map_err(StartError::Thread)?;
+        let push_home = Arbiter::new();
+        let pushers = start_pushers(&config, &realm, &push_home.handle())?;
+        let link = Rc::new(HttpLink::new(&config, realm.stamps.node()));
+        let core = Core::start(CoreParts {
+            realm,
+            link,
+            pushers: pushers.iter().map(|pusher| pusher.clone().recipient()).collect(),
+            advertised: members::advertised(&config, addr.port()),
+            limits: QueueLimits { owed_keys: config.limits.owed_keys, beats_waiting: config.limits.beats_waiting },
+        });
+        let (server, served, homes) = serve(listener, &core, pushers, &config).await?;
+        core.registrar.send(Homes(homes)).await.map_err(|e| StartError::Workers(e.to_string()))?;
+        let members = MemberFeed::start(&config, addr.port(), core.desk.roster.clone());
+        core.desk.roster.send(Begin { fresh: false }).await.map_err(|e| StartError::Workers(e.to_string()))?;
+        info!(address:% = addr, workers = config.http_workers; "listening");
+        Ok(Node { core, server, served, push_home, _members: members, _pause: pause, addr })
     }
 
     /// Where it listens: with port 0 in the configuration, the port it was given.
@@ -93,13 +104,20 @@ impl Node {
     }
 
     pub fn realm(&self) -> &Arc<Realm> {
-        &self.realm
+        &self.core.realm
     }
 
-    /// Stops serving, retires the actors, then ends the server whose threads they live on.
+    /// Stops serving, tells peers what they are owed and goodbye, retires the actors, then ends the server whose threads they
+    /// live on.
     pub async fn stop(self) {
-        self.status.store(Arc::new(ServerStatus::Draining));
-        for cell in self.realm.index.all() {
+        let Desk { realm, roster, syncer } = &self.core.desk;
+        if roster.send(Drain).await.is_err() {
+            warn!("the roster had ended before the node did");
+        }
+        if tokio::time::timeout(FLUSH_MAX, syncer.send(Flush)).await.is_err() {
+            warn!("peers did not take all they were owed in time: digests will make up for it");
+        }
+        for cell in realm.index.all() {
             if cell.handle().send(Retire).await.is_err() {
                 continue; // it has gone already
             }
@@ -114,20 +132,13 @@ impl Node {
     }
 }
 
-/// What each worker builds its edge from.
-#[derive(Clone)]
-struct EdgeParts {
-    realm: Arc<Realm>,
-    registrar: Addr<Registrar>,
-    pushers: Vec<Addr<Pusher>>,
-    status: Arc<ArcSwap<ServerStatus>>,
-    config: Config,
-}
-
-impl EdgeParts {
-    fn edge(&self) -> Edge {
-        let Config { limits, context_path, .. } = self.config.clone();
-        Edge::new(self.realm.clone(), self.registrar.clone(), self.pushers.clone(), limits, context_path, self.status.clone())
+fn rules(config: &Config) -> RealmRules {
+    RealmRules {
+        services_max: config.limits.services,
+        instances_max: config.limits.instances_per_service,
+        expires: config.expire_instances,
+        empty_after_ms: if config.empty_service.auto_clean { config.empty_service.after_ms } else { u64::MAX },
+        standalone: config.mode == Mode::Standalone,
     }
 }
 
@@ -151,18 +162,31 @@ fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(addr).map_err(|source| StartError::Listen { addr, source })
 }
 
-type Served = tokio::task::JoinHandle<std::io::Result<()>>;
-
 /// Starts the workers and waits until each has handed in its thread.
-async fn serve(listener: TcpListener, parts: EdgeParts, workers: usize) -> Result<(ServerHandle, Served, Vec<ArbiterHandle>), StartError> {
+#[expect(clippy::disallowed_methods, reason = "no actor owns the server and its workers' tasks: the node does")]
+async fn serve(
+    listener: TcpListener,
+    core: &Core,
+    pushers: Vec<Addr<Pusher>>,
+    config: &Config,
+) -> Result<(dev::ServerHandle, Served, Vec<ArbiterHandle>), StartError> {
     let (hand_in, mut handed_in) = mpsc::unbounded_channel();
-    let connections = parts.config.limits.connections;
+    let (workers, connections) = (config.http_workers, config.limits.connections);
+    let pause = core.realm.pause.clone();
+    let port = listener.local_addr().map_or(config.port, |addr| addr.port());
+    let address = members::own_address(config, port);
+    let (core, config) = (core.clone(), config.clone());
     let server = HttpServer::new(move || {
         if let Some(home) = Arbiter::try_current() {
             // The receiver is gone only when starting has failed already.
             let _ = hand_in.send(home);
         }
-        App::new().app_data(Data::new(Rc::new(parts.edge()))).default_service(web::to(dispatch))
+        let edge = Rc::new(Edge::new(&core, pushers.clone(), &config, address.clone()));
+        actix_rt::spawn(tell_beats(edge.clone()));
+        App::new().app_data(Data::new(edge)).default_service(web::to(dispatch))
+    })
+    .on_connect(move |_, data| {
+        data.insert(ConnectionEpoch(pause.epoch()));
     })
     .workers(workers)
     .keep_alive(KEEP_ALIVE)
@@ -184,4 +208,22 @@ async fn serve(listener: TcpListener, parts: EdgeParts, workers: usize) -> Resul
         }
     }
     Ok((handle, served, homes))
+}
+
+/// A worker's own task: tells the syncer what was heard here, and takes up what was noted before the node served.
+async fn tell_beats(edge: Rc<Edge>) {
+    loop {
+        tokio::time::sleep(TELL_BEATS).await;
+        edge.desk.told(edge.door.take_heard());
+        if edge.realm.is_serving() {
+            take_up_noted(&edge.door).await;
+        }
+    }
+}
+
+async fn take_up_noted(door: &Door) {
+    for (key, claim, heard) in door.realm.noted.take() {
+        // Refused: the client's next beat says the same.
+        let _ = door.ask(key, NotedBeat { claim, heard }).await;
+    }
 }

@@ -1,101 +1,14 @@
-//! Switches: what operators change at run time (`/operator/switches`). Readers load the newest values; one writer stores them.
+//! Switches: what operators change at run time (`/operator/switches`). Readers load the newest values; writers never lose one
+//! another's. Promises: what is stored keeps every rule of [`SWITCHES`]. Never: carries a value to another node.
 
+use crate::model::error::NamingError;
 use crate::wire::agent::{PushFloors, Version};
+use crate::wire::switches::put;
 use arc_swap::ArcSwap;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Pacing of one kind of active health check. Stored and shown; ephemeral instances are not checked actively.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckParams {
-    pub max: i32,
-    pub min: i32,
-    pub factor: f32,
-}
-
-/// All switches at one moment. Fields are named as in `GET /operator/switches`, where a comment does not say otherwise.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Switches {
-    pub masters: Option<Vec<String>>,
-    pub ad_weight_map: BTreeMap<String, i32>,
-    /// `cacheMillis` told to subscribers, ms.
-    pub default_push_cache_millis: i64,
-    /// What clients are told to beat at, ms, where the instance does not say.
-    pub client_beat_interval: i64,
-    /// `cacheMillis` told to others, ms.
-    pub default_cache_millis: i64,
-    pub distro_threshold: f32,
-    /// `false`: nobody is judged.
-    pub health_check_enabled: bool,
-    pub auto_change_health_check_enabled: bool,
-    pub distro_enabled: bool,
-    pub enable_standalone: bool,
-    /// `false`: no new subscriptions.
-    pub push_enabled: bool,
-    pub check_times: i32,
-    pub http_health_params: CheckParams,
-    pub tcp_health_params: CheckParams,
-    pub mysql_health_params: CheckParams,
-    pub incremental_list: Vec<String>,
-    pub server_status_synchronization_period_millis: i64,
-    pub service_status_synchronization_period_millis: i64,
-    pub disable_add_ip: bool,
-    pub send_beat_only: bool,
-    pub light_beat_enabled: bool,
-    /// Request line prefix → status answered for it.
-    pub limited_url_map: BTreeMap<String, u16>,
-    pub distro_server_expired_millis: i64,
-    pub push_go_version: String,
-    pub push_java_version: String,
-    pub push_python_version: String,
-    pub push_c_version: String,
-    pub push_csharp_version: String,
-    pub enable_authentication: bool,
-    /// What `status` says whatever the node thinks; `None` or blank: what it thinks.
-    pub overridden_server_status: Option<String>,
-    pub default_instance_ephemeral: bool,
-    pub health_check_white_list: Vec<String>,
-}
-
-impl Default for Switches {
-    fn default() -> Switches {
-        let check = |max, min, factor| CheckParams { max, min, factor };
-        Switches {
-            masters: None,
-            ad_weight_map: BTreeMap::new(),
-            default_push_cache_millis: 10_000,
-            client_beat_interval: 5_000,
-            default_cache_millis: 3_000,
-            distro_threshold: 0.7,
-            health_check_enabled: true,
-            auto_change_health_check_enabled: true,
-            distro_enabled: true,
-            enable_standalone: true,
-            push_enabled: true,
-            check_times: 3,
-            http_health_params: check(5_000, 500, 0.85),
-            tcp_health_params: check(5_000, 1_000, 0.75),
-            mysql_health_params: check(3_000, 2_000, 0.65),
-            incremental_list: Vec::new(),
-            server_status_synchronization_period_millis: 2_000,
-            service_status_synchronization_period_millis: 5_000,
-            disable_add_ip: false,
-            send_beat_only: false,
-            light_beat_enabled: true,
-            limited_url_map: BTreeMap::new(),
-            distro_server_expired_millis: 10_000,
-            push_go_version: "0.1.0".into(),
-            push_java_version: "0.1.0".into(),
-            push_python_version: "0.4.3".into(),
-            push_c_version: "1.0.12".into(),
-            push_csharp_version: "0.9.0".into(),
-            enable_authentication: false,
-            overridden_server_status: None,
-            default_instance_ephemeral: true,
-            health_check_white_list: Vec::new(),
-        }
-    }
-}
+pub use crate::model::switches::{CheckParams, Switches};
+pub use crate::wire::switches::{SWITCHES, Switch};
 
 impl Switches {
     /// From which versions on clients are pushed to.
@@ -121,5 +34,58 @@ impl SwitchBoard {
 
     pub fn store(&self, switches: Switches) {
         self.0.store(Arc::new(switches));
+    }
+
+    /// Paints the board anew from stored entries, the later ones over the earlier. What the rules of today refuse is left out.
+    pub fn replace<'r>(&self, entries: impl Iterator<Item = (&'r str, &'r str)>) {
+        let mut switches = Switches::default();
+        for (entry, value) in entries {
+            if let Err(e) = put(&mut switches, entry, value) {
+                log::warn!(entry, value, error:% = e; "a stored switch is left out");
+            }
+        }
+        self.store(switches);
+    }
+
+    /// Does to the switches what `PUT /operator/switches` asks for. Of two at the same time neither is lost. An entry that nobody
+    /// knows changes nothing and is no error (Nacos 1.x).
+    pub fn set(&self, entry: &str, value: &str) -> Result<(), NamingError> {
+        let mut seen = self.0.load_full();
+        loop {
+            let mut changed = Switches::clone(&seen);
+            put(&mut changed, entry, value)?;
+            let found = self.0.compare_and_swap(&seen, Arc::new(changed));
+            if Arc::ptr_eq(&found, &seen) {
+                return Ok(());
+            }
+            seen = arc_swap::Guard::into_inner(found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_at_the_same_time_lose_nothing() {
+        let board = SwitchBoard::default();
+        let flip = |entry: &str| (0..2_000).for_each(|i| board.set(entry, if i % 2 == 0 { "false" } else { "true" }).unwrap());
+        std::thread::scope(|threads| {
+            threads.spawn(|| flip("pushEnabled"));
+            threads.spawn(|| flip("distro"));
+            threads.spawn(|| (1..=2_000).for_each(|ms| board.set("clientBeatInterval", &ms.to_string()).unwrap()));
+        });
+        let switches = board.load();
+        assert_eq!((switches.push_enabled, switches.distro_enabled, switches.client_beat_interval), (true, true, 2_000));
+    }
+
+    #[test]
+    fn what_is_refused_changes_nothing() {
+        let board = SwitchBoard::default();
+        assert!(board.set("defaultCacheMillis", "999").is_err());
+        assert!(board.set("batch", r#"{"pushEnabled":false,"defaultCacheMillis":1}"#).is_err());
+        board.set("nosuch", "1").unwrap();
+        assert_eq!(**board.load(), Switches::default());
     }
 }

@@ -6,10 +6,16 @@
 //! ```
 //! Actors meet as `Recipient`s of events; the registrar is asked only when a service is not there, or its actor died.
 
+pub mod core;
+pub mod desk;
+pub mod door;
 pub mod mail;
 pub mod notifier;
 pub mod pusher;
 pub mod realm;
 pub mod registrar;
 pub mod renderings;
+pub mod roster;
 pub mod service;
+pub mod settings;
+pub mod syncer;

@@ -14,8 +14,10 @@ pub enum Origin {
     Here,
     /// A peer sent it on the fast path; it tells all others it can reach itself.
     Peer(u64),
-    /// Found by comparing digests or read at warm-up: the others may lack it too.
+    /// Found by comparing digests: the others may lack it too.
     SlowPath,
+    /// Read at warm-up from a peer, as all others may read it: nobody is owed it.
+    Page,
 }
 
 /// A view was published. `touched` are the slots whose registers moved.
@@ -28,22 +30,25 @@ pub struct ServiceChanged {
     /// The settings register moved.
     pub settings: bool,
     pub touched: Touched,
+    /// Those of `touched` that this node minted in answer to what a peer sent.
+    pub minted: Touched,
     pub origin: Origin,
 }
 
 impl ServiceChanged {
     /// Consumers see something else, and nobody is owed anything.
     pub fn shown(key: Arc<ServiceKey>) -> ServiceChanged {
-        ServiceChanged { key, shown: true, settings: false, touched: Touched::new(), origin: Origin::Here }
+        ServiceChanged { key, shown: true, settings: false, touched: Touched::new(), minted: Touched::new(), origin: Origin::Here }
     }
 }
 
 /// Who hears of changes.
-#[derive(Default)]
 pub struct Listeners {
     /// Told only of what consumers see.
     pub pushers: Vec<Recipient<ServiceChanged>>,
-    pub syncer: Option<Recipient<ServiceChanged>>,
+    pub syncer: Recipient<ServiceChanged>,
+    /// Told only of the node's own records.
+    pub settings: Recipient<ServiceChanged>,
 }
 
 pub struct Notifier {
@@ -71,8 +76,9 @@ impl Handler<ServiceChanged> for Notifier {
         if event.shown {
             self.listeners.pushers.iter().for_each(|pusher| tell(pusher, event.clone(), dropped));
         }
-        if let Some(syncer) = &self.listeners.syncer {
-            tell(syncer, event, dropped);
+        if event.key.is_reserved() {
+            tell(&self.listeners.settings, event.clone(), dropped);
         }
+        tell(&self.listeners.syncer, event, dropped);
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::actors::pusher::Documents;
 use crate::actors::renderings::Renderings;
+use crate::actors::roster::PeersPicture;
 use crate::actors::service::ServiceActor;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -11,9 +12,13 @@ use crate::model::judging::JudgingRules;
 use crate::model::name::ServiceKey;
 use crate::model::service::Moment;
 use crate::model::stamp::HybridClock;
+use crate::model::status::ServerStatus;
+use crate::namespaces::Namespaces;
+use crate::pause::PauseWatch;
 use crate::protocol::ownership::Ownership;
 use crate::registry::cell::{self, Published};
 use crate::registry::index;
+use crate::registry::noted::NotedBeats;
 use crate::switches::SwitchBoard;
 use crate::wire::host_list::{HostQuery, host_list};
 use actix::Addr;
@@ -52,27 +57,42 @@ pub struct Realm {
     pub stamps: HybridClock,
     pub index: Index,
     pub switches: SwitchBoard,
+    pub namespaces: Namespaces,
     pub metrics: Metrics,
     pub rules: RealmRules,
     /// Published by who knows the peers; read when a timer fires.
     pub judging: ArcSwap<JudgingRules>,
     pub ownership: ArcSwap<Ownership>,
+    /// The members as the roster sees them.
+    pub peers: ArcSwap<PeersPicture>,
+    /// What this node can do for clients.
+    pub status: ArcSwap<ServerStatus>,
+    pub pause: Arc<PauseWatch>,
+    /// Full beats heard while clients were not served.
+    pub noted: NotedBeats,
+    /// Chosen at random at start: who answers to it is this process.
+    pub nonce: u64,
 }
 
 impl Realm {
-    /// `node`: this process's random id.
-    pub fn new(node: u64, clock: Clock, rules: RealmRules) -> Realm {
+    /// `node` and `nonce`: this process's random id, and a number nobody else knows.
+    pub fn new(node: u64, nonce: u64, clock: Clock, rules: RealmRules) -> Realm {
         let now = clock.now();
-        let judging = if rules.standalone { JudgingRules::ALONE } else { JudgingRules::NOT_READY };
         Realm {
             stamps: HybridClock::new(node, clock.wall_at_beginning(), crate::clock::CLOCK_BEGINS.min(now)),
             clock,
             index: Index::default(),
             switches: SwitchBoard::default(),
+            namespaces: Namespaces::default(),
             metrics: Metrics::default(),
             rules,
-            judging: ArcSwap::from_pointee(judging),
+            judging: ArcSwap::from_pointee(JudgingRules::NOT_READY),
             ownership: ArcSwap::default(),
+            peers: ArcSwap::default(),
+            status: ArcSwap::default(),
+            pause: Arc::default(),
+            noted: NotedBeats::default(),
+            nonce,
         }
     }
 
@@ -99,6 +119,11 @@ impl Realm {
     /// The hybrid clock's present, epoch ms: what clients see as time.
     pub fn now_ms(&self) -> u64 {
         self.stamps.now_ms(self.clock.now())
+    }
+
+    /// Whether clients are served: Ready, and no pause that has not been dealt with.
+    pub fn is_serving(&self) -> bool {
+        **self.status.load() == ServerStatus::Ready && !self.pause.is_pending()
     }
 
     pub fn cell(&self, key: &ServiceKey) -> Option<Arc<Cell>> {

@@ -104,6 +104,24 @@ pub struct Merge {
 #[rtype(result = "()")]
 pub struct Evidence(pub Vec<(u32, Millis)>);
 
+/// Judge what is due by the rules in force now: the node is about to be Ready.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct JudgeNow;
+
+/// A full beat heard while the node did not serve yet.
+#[derive(Message, Clone)]
+#[rtype(result = "Result<(), NamingError>")]
+pub struct NotedBeat {
+    pub claim: BeatClaim,
+    pub heard: Millis,
+}
+
+/// Leave, and take all you know along: what is here is too old to be told to anybody.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Forget;
+
 /// Leave: the node is stopping.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -134,8 +152,8 @@ impl ServiceActor {
             let old = self.publisher.cell().glance().view.digest();
             self.realm.index.sums().publish(view.key().hash(), old, view.digest());
             self.publisher.publish(view);
-            let Change { shown, settings, touched, .. } = change;
-            let event = ServiceChanged { key: self.service.key().clone(), shown, settings, touched, origin };
+            let Change { shown, settings, touched, minted, .. } = change;
+            let event = ServiceChanged { key: self.service.key().clone(), shown, settings, touched, minted, origin };
             tell(&self.notifier, event, &self.realm.metrics.mail_dropped);
         }
         self.arm(ctx);
@@ -154,7 +172,10 @@ impl ServiceActor {
     }
 
     fn ring(&mut self, ctx: &mut Context<Self>) {
-        (self.timer, self.armed) = (None, Millis::MAX);
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.armed = Millis::MAX;
         let realm = self.realm.clone();
         let key = self.service.key().clone();
         let (change, verdict) = realm.at_moment(&key, |at| self.service.judge(at));
@@ -212,6 +233,7 @@ asks! {
     CreateService(CreateService(e)) -> (): |service, at| done(service.create(e.protect_threshold, e.metadata, e.selector, at));
     EditService(EditService(e)) -> (): |service, at| done(service.edit(e.protect_threshold, e.metadata, e.selector, at));
     EditCluster(EditCluster { cluster, settings }) -> (): |service, at| done(service.edit_cluster(&cluster, settings, at));
+    NotedBeat(NotedBeat { claim, heard }) -> (): |service, at| done(service.noted_beat(claim, heard, at));
     DeleteService(DeleteService) -> (): |service, at| done(service.delete(at));
 }
 
@@ -236,6 +258,20 @@ impl Handler<Evidence> for ServiceActor {
             heard.into_iter().fold(Change::nothing(), |change, (hash, when)| change.and(self.service.evidence(hash, when, at)))
         });
         self.settle(change, Origin::Here, ctx);
+    }
+}
+
+impl Handler<JudgeNow> for ServiceActor {
+    type Result = ();
+    fn handle(&mut self, _: JudgeNow, ctx: &mut Self::Context) {
+        self.ring(ctx);
+    }
+}
+
+impl Handler<Forget> for ServiceActor {
+    type Result = ();
+    fn handle(&mut self, _: Forget, ctx: &mut Self::Context) {
+        self.retire(ctx);
     }
 }
 

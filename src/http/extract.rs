@@ -1,18 +1,17 @@
 //! What a handler is given: the request, its parameters, and the ways to ask the node.
 
-use crate::actors::realm::{Cell, Picture};
-use crate::actors::registrar::Ensure;
+use crate::actors::realm::Picture;
 use crate::actors::service::ServiceActor;
 use crate::config::Limits;
 use crate::http::Edge;
 use crate::model::error::{LimitKind, NamingError};
 use crate::model::instance::Metadata;
-use crate::model::name::{PUBLIC, ServiceKey, bare_name, check_service_name};
+use crate::model::name::{PUBLIC, ServiceKey, bare_name};
 use crate::wire::agent::Agent;
 use crate::wire::form::Params;
 use crate::wire::metadata::metadata;
 use actix::dev::ToEnvelope;
-use actix::{Handler, MailboxError, Message};
+use actix::{Handler, Message};
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, USER_AGENT};
 use actix_web::web::Bytes;
@@ -58,14 +57,14 @@ impl Call {
     pub fn service(&self, params: &Params<'_>) -> Result<ServiceKey, NamingError> {
         let grouped = params.required_service()?;
         let namespace = self.namespace(params)?;
-        self.service_key(&namespace, &grouped)
+        self.key(&namespace, &grouped)
     }
 
     /// As [`service`](Self::service), where Nacos binds the parameter by its framework. Reader P.
     pub fn bound_service(&self, params: &Params<'_>) -> Result<ServiceKey, NamingError> {
         let grouped = params.bound_service()?;
         let namespace = self.namespace(params)?;
-        self.service_key(&namespace, &grouped)
+        self.key(&namespace, &grouped)
     }
 
     /// `namespaceId`, `public` by default. What holds `..` or `/` is forbidden (Nacos 1.1.4).
@@ -79,7 +78,8 @@ impl Call {
         Ok(namespace)
     }
 
-    fn service_key(&self, namespace: &str, grouped: &str) -> Result<ServiceKey, NamingError> {
+    /// The service of a name that is grouped already, within its limits.
+    pub fn key(&self, namespace: &str, grouped: &str) -> Result<ServiceKey, NamingError> {
         let limits = self.limits();
         let key = ServiceKey::new(namespace, grouped);
         within("the length of serviceName", bare_name(grouped).len(), limits.service_name, "headcount.limits.service-name")?;
@@ -120,10 +120,15 @@ impl Call {
 
     /// The newest view of a service that exists for clients.
     pub fn picture(&self, key: &ServiceKey) -> Option<Arc<Picture>> {
-        self.edge.realm.cell(key).map(|cell| cell.view()).filter(|picture| picture.view.exists())
+        self.edge.realm.cell(key).map(|cell| cell.view()).filter(|picture| picture.view.exists() && !key.is_reserved())
     }
 
-    /// Asks the service's actor, which is born if there is none. The name is checked before.
+    /// The newest views of the services that exist for clients in a namespace, by `group@@name`.
+    pub fn pictures(&self, namespace: &str) -> impl Iterator<Item = Arc<Picture>> {
+        self.edge.realm.index.namespace(namespace).into_iter().map(|cell| cell.view()).filter(|picture| picture.view.exists())
+    }
+
+    /// Asks the service's actor, which is born if there is none.
     pub async fn ask<M, R>(&self, key: ServiceKey, message: M) -> Result<R, NamingError>
     where
         M: Message<Result = Result<R, NamingError>> + Clone + Send + 'static,
@@ -131,24 +136,7 @@ impl Call {
         ServiceActor: Handler<M>,
         <ServiceActor as actix::Actor>::Context: ToEnvelope<ServiceActor, M>,
     {
-        check_service_name(key.grouped())?;
-        let cell = match self.edge.realm.cell(&key) {
-            Some(cell) => cell,
-            None => self.ensure(Arc::new(key)).await?,
-        };
-        match cell.handle().send(message.clone()).await {
-            Ok(answer) => answer,
-            // It retired or died under our hands: there is a new one, or will be.
-            Err(MailboxError::Closed) => {
-                let cell = self.ensure(cell.key().clone()).await?;
-                cell.handle().send(message).await.unwrap_or(Err(NamingError::NodeStopping))
-            }
-            Err(MailboxError::Timeout) => Err(NamingError::NodeStopping),
-        }
-    }
-
-    async fn ensure(&self, key: Arc<ServiceKey>) -> Result<Arc<Cell>, NamingError> {
-        self.edge.registrar.send(Ensure(key)).await.unwrap_or(Err(NamingError::NodeStopping))
+        self.edge.door.ask(key, message).await
     }
 }
 

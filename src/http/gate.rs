@@ -41,7 +41,18 @@ pub fn check(call: &Call) -> Option<HttpResponse> {
     if passes || call.edge.is_peer(call) {
         return None;
     }
+    note_beat(call);
     Some(reply::not_serving(&NamingError::NotServing(shown_status(call))))
+}
+
+/// A full beat that finds the node not ready is not lost: it is taken up when the node is.
+fn note_beat(call: &Call) {
+    if call.request.method() == Method::PUT && call.request.uri().path().ends_with("/instance/beat") && !call.edge.status().is_over() {
+        // What cannot be read is refused when it comes again.
+        if let Ok(Some((key, claim))) = crate::http::beat::full_beat(call) {
+            call.edge.realm.noted.note(key, claim, call.edge.realm.clock.now());
+        }
+    }
 }
 
 /// The status of the first limited prefix of `<path>?<query>`; a missing query reads `null`, as in Nacos.

@@ -1,22 +1,20 @@
-//! `/v1/ns/instance`: register, deregister, update, patch, read, discover, beat.
+//! `/v1/ns/instance`: register, deregister, update, patch, read, discover. Beats have a file of their own.
 
 use crate::actors::pusher::Subscribe;
-use crate::actors::service::{Beat, Deregister, EditMetadata, PatchInstance, Register, Update};
+use crate::actors::service::{Deregister, EditMetadata, PatchInstance, Register, Update};
 use crate::http::extract::Call;
 use crate::http::reply::{self, Answer};
 use crate::model::entry::State;
 use crate::model::error::NamingError;
 use crate::model::instance::{InstanceKey, Metadata, check_instance};
 use crate::model::name::{DEFAULT_CLUSTER, GROUP_SEPARATOR, PUBLIC, ServiceKey, check_service_name};
-use crate::model::service::{BatchEdit, BatchTarget, BeatAnswer, BeatClaim, Patch, Registration};
+use crate::model::service::{BatchEdit, BatchTarget, Patch, Registration};
 use crate::protocol::push_target::push_target;
 use crate::protocol::pushbook::{Subscriber, ttl_ms};
-use crate::wire::beat::{Beat as BeatText, beat as parse_beat};
 use crate::wire::form::Params;
 use crate::wire::host_list::{HostQuery, host_list, instance_id};
 use crate::wire::metadata::MetadataJson;
 use crate::wire::value::{bool_a, bool_j, double_j, int_j};
-use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -162,107 +160,23 @@ fn check_new(key: &ServiceKey, registration: &Registration) -> Result<(), Naming
     registration.clone().check().map(drop)
 }
 
-// === beats ===
-
-pub async fn beat(call: Call) -> Answer {
-    let params = call.params();
-    let grouped = params.required_service()?;
-    let namespace = call.namespace(&params)?;
-    let text = params.optional("beat");
-    let claim = match &text {
-        Some(text) => parse_beat(text)?,
-        None if params.optional("ip").is_none() => return Err(NamingError::required("beat")),
-        None => light_beat(&params)?,
-    };
-    let ip = claim.ip.as_deref().filter(|ip| !ip.trim().is_empty()).ok_or_else(|| NamingError::JsonFormat {
-        param: "beat",
-        reason: "has no ip: the address of the instance is expected".to_string(),
-    })?;
-    let cluster = match claim.cluster.as_deref() {
-        Some(cluster) => cluster.to_string().into(),
-        None => params.or("clusterName", DEFAULT_CLUSTER),
-    };
-    if let Some(interval_ms) = hear(&call, &namespace, &grouped, (&cluster, ip, claim.port)) {
-        return Ok(heard(&call, interval_ms));
-    }
-    if !claim.ephemeral {
-        return Ok(heard(&call, None)); // persistent instances do not beat: nothing comes of it
-    }
-    let key = call.service(&params)?;
-    let made_up = match &text {
-        Some(_) => Some((claim.weight, checked_metadata(&call, &claim)?)),
-        None => None,
-    };
-    if made_up.is_none() && call.edge.realm.cell(&key).is_none() {
-        return Ok(unknown(&call));
-    }
-    call.check_address(ip)?;
-    call.check_cluster_length(&cluster)?;
-    if made_up.is_some() {
-        crate::model::name::check_cluster_name(&cluster)?;
-        check_port(claim.port)?;
-    }
-    let claim = BeatClaim { key: InstanceKey::new(&cluster, ip, claim.port), made_up };
-    match call.ask(key, Beat(claim)).await? {
-        BeatAnswer::Heard { interval_ms } => Ok(heard(&call, interval_ms)),
-        BeatAnswer::Unknown => Ok(unknown(&call)),
-    }
-}
-
-/// The way of nearly every beat: a healthy instance that is known. One look at the index, one atomic.
-fn hear(call: &Call, namespace: &str, grouped: &str, (cluster, ip, port): (&str, &str, i32)) -> Option<Option<u64>> {
-    let realm = &call.edge.realm;
-    realm.index.with(namespace, grouped, |cell| {
-        let picture = cell.glance();
-        let entry = picture.view.find(cluster, ip, port).filter(|e| e.status.state == State::Healthy)?;
-        entry.heard.touch(realm.clock.now(), true);
-        Some(entry.record().timeouts().interval_ms)
-    })?
-}
-
-fn light_beat<'p>(params: &Params<'p>) -> Result<BeatText<'p>, NamingError> {
-    let port = params.optional("port").map_or(Ok(0), |p| int_j(&p))?;
-    Ok(BeatText::light(params.optional("ip"), port, params.optional("clusterName")))
-}
-
-fn checked_metadata(call: &Call, beat: &BeatText<'_>) -> Result<Metadata, NamingError> {
-    let metadata = beat.metadata();
-    call.check_metadata(&metadata)?;
-    Ok(metadata)
-}
-
-fn check_port(port: i32) -> Result<(), NamingError> {
-    if port < 0 { Err(NamingError::AddressFormat) } else { Ok(()) }
-}
-
-fn heard(call: &Call, interval_ms: Option<u64>) -> actix_web::HttpResponse {
-    let switches = call.edge.realm.switches.load();
-    let interval = interval_ms.map_or(switches.client_beat_interval, |ms| ms as i64);
-    if interval == 5_000 && switches.light_beat_enabled {
-        return reply::json_bytes(Bytes::from_static(br#"{"clientBeatInterval":5000,"code":10200,"lightBeatEnabled":true}"#));
-    }
-    let light = switches.light_beat_enabled;
-    reply::json_bytes(format!(r#"{{"clientBeatInterval":{interval},"code":10200,"lightBeatEnabled":{light}}}"#))
-}
-
-fn unknown(call: &Call) -> actix_web::HttpResponse {
-    let interval = call.edge.realm.switches.load().client_beat_interval;
-    reply::json_bytes(format!(r#"{{"clientBeatInterval":{interval},"code":20404}}"#))
-}
-
 // === reads ===
 
 pub async fn list(call: Call) -> Answer {
     let params = call.params();
-    let grouped = params.required_service()?;
-    let namespace = call.namespace(&params)?;
+    list_of(&call, &params, &params.required_service()?).await
+}
+
+/// The instances of the service `grouped`, whatever `serviceName` says.
+pub async fn list_of(call: &Call, params: &Params<'_>, grouped: &str) -> Answer {
+    let namespace = call.namespace(params)?;
     let clusters = params.optional("clusters").unwrap_or_default();
     let udp_port = params.optional("udpPort").map_or(Ok(0), |p| int_j(&p))?;
     let env = params.optional("env").unwrap_or_default();
-    let subscribed = subscribe(&call, &params, &namespace, &grouped, udp_port).await;
+    let subscribed = subscribe(call, params, &namespace, grouped, udp_port).await;
     let switches = call.edge.realm.switches.load();
     let ask = HostQuery {
-        grouped: &grouped,
+        grouped,
         clusters: &clusters,
         healthy_only: params.optional("healthyOnly").is_some_and(|v| bool_j(&v)),
         full_names: call.agent().is_java_1(),
@@ -270,7 +184,7 @@ pub async fn list(call: Call) -> Answer {
         env: &env,
         is_check: params.optional("isCheck").is_some_and(|v| bool_j(&v)),
     };
-    let answer = call.edge.realm.index.with(&namespace, &grouped, |cell| {
+    let answer = call.edge.realm.index.with(&namespace, grouped, |cell| {
         let picture = cell.glance();
         picture.extra.answer(&picture.view, &ask, || call.edge.realm.now_ms())
     });

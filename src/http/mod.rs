@@ -1,27 +1,49 @@
 //! The edge: decode, ask, encode, nothing else. The whole route table is on this screen.
 
+mod aliases;
+mod beat;
+mod catalog;
+mod census;
+mod cluster;
+mod distro;
 mod extract;
 mod gate;
+mod health;
 mod instance;
+mod login;
+mod machine;
+mod namespaces;
+mod nodes;
+mod operator;
+mod peer_auth;
+mod probes;
 mod reply;
+mod service;
 
 pub use extract::Call;
 
+use crate::actors::core::Core;
+use crate::actors::desk::Desk;
+use crate::actors::door::Door;
 use crate::actors::pusher::Pusher;
 use crate::actors::realm::Realm;
-use crate::actors::registrar::Registrar;
-use crate::config::Limits;
+use crate::actors::settings::SettingsKeeper;
+use crate::config::{Config, Limits, Secret};
+use crate::http::census::LastCensus;
+use crate::http::machine::CpuMeter;
 use crate::model::error::{LimitKind, NamingError};
+use crate::model::peer::PeerAddr;
 use crate::model::status::ServerStatus;
+use crate::net::peer_http::PEER_PATH;
 use actix::Addr;
 use actix_web::http::Method;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
-use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use reply::Answer;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -30,6 +52,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Paths under which Nacos's filters apply: gate, grouping, 501.
 const NAMING: &str = "/v1/ns/";
+/// Nacos 1.4 has a second name for the operator's part.
+const OPERATOR: (&str, &str) = ("/v1/ns/operator/", "/v1/ns/ops/");
+/// Probes and scrapers find these without the context path too.
+const BARE: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 type Handler = fn(Call) -> LocalBoxFuture<'static, Answer>;
 
@@ -47,7 +73,7 @@ macro_rules! routes {
 
 /// Every method and path below the context path.
 pub const ROUTES: &[Route] = routes! {
-    PUT "/v1/ns/instance/beat" => instance::beat;
+    PUT "/v1/ns/instance/beat" => beat::beat;
     GET "/v1/ns/instance/list" => instance::list;
     POST "/v1/ns/instance" => instance::register;
     DELETE "/v1/ns/instance" => instance::deregister;
@@ -57,33 +83,107 @@ pub const ROUTES: &[Route] = routes! {
     GET "/v1/ns/instance/statuses" => instance::statuses;
     PUT "/v1/ns/instance/metadata/batch" => instance::put_metadata;
     DELETE "/v1/ns/instance/metadata/batch" => instance::remove_metadata;
+    POST "/v1/ns/service" => service::create;
+    DELETE "/v1/ns/service" => service::delete;
+    PUT "/v1/ns/service" => service::edit;
+    GET "/v1/ns/service" => service::detail;
+    GET "/v1/ns/service/list" => service::list;
+    GET "/v1/ns/service/names" => service::names;
+    GET "/v1/ns/service/subscribers" => service::subscribers;
+    GET "/v1/ns/catalog/services" => catalog::services;
+    GET "/v1/ns/catalog/service" => catalog::service;
+    GET "/v1/ns/catalog/instances" => catalog::instances;
+    GET "/v1/ns/catalog/rt/service" => catalog::round_trips;
+    PUT "/v1/ns/cluster" => cluster::edit;
+    PUT "/v1/ns/health" => health::set;
+    PUT "/v1/ns/health/instance" => health::set;
+    GET "/v1/ns/health/server" => health::server;
+    POST "/v1/ns/api" => instance::register;
+    DELETE "/v1/ns/api" => instance::deregister;
+    PUT "/v1/ns/api" => instance::update;
+    GET "/v1/ns/api" => instance::detail;
+    GET "/v1/ns/api/list" => instance::list;
+    PUT "/v1/ns/api/beat" => beat::beat;
+    GET "/v1/ns/api/statuses" => instance::statuses;
+    GET "/v1/ns/api/hello" => aliases::hello;
+    GET "/v1/ns/api/srvIPXT" => aliases::list;
+    GET "/v1/ns/api/clientBeat" => aliases::beat;
+    GET "/v1/ns/api/allDomNames" => aliases::names;
+
+    GET "/v1/ns/operator/switches" => operator::switches;
+    PUT "/v1/ns/operator/switches" => operator::set_switch;
+    GET "/v1/ns/operator/metrics" => operator::metrics;
+    GET "/v1/ns/operator/servers" => operator::servers;
+    GET "/v1/ns/operator/push/state" => operator::push_state;
+    GET "/v1/ns/operator/distro/server" => operator::responsible_server;
+    GET "/v1/ns/operator/distro/status" => operator::distro_status;
+    PUT "/v1/ns/operator/log" => operator::log_level;
+    GET "/v1/ns/operator/cluster/states" => operator::raft_states;
+    GET "/v1/ns/operator/cluster/state" => operator::raft_state;
+
+    GET "/v1/console/namespaces" => namespaces::get;
+    POST "/v1/console/namespaces" => namespaces::create;
+    PUT "/v1/console/namespaces" => namespaces::update;
+    DELETE "/v1/console/namespaces" => namespaces::delete;
+
+    POST "/v1/auth/login" => login::login;
+    POST "/v1/auth/users/login" => login::login;
+
+    GET "/v1/core/cluster/nodes" => nodes::list;
+    GET "/v1/core/cluster/self" => nodes::own;
+    GET "/v1/core/cluster/simple/nodes" => nodes::simple;
+    GET "/v1/core/cluster/health" => nodes::health;
+
+    GET "/v1/console/health/liveness" => probes::liveness;
+    GET "/v1/console/health/readiness" => probes::readiness;
+    GET "/v1/console/server/state" => probes::server_state;
+    GET "/livez" => probes::livez;
+    GET "/readyz" => probes::readyz;
+    GET "/metrics" => probes::metrics;
 };
 
 /// What handlers need of the node. One a worker, made from the node's parts.
 pub struct Edge {
     pub realm: Arc<Realm>,
-    pub registrar: Addr<Registrar>,
+    pub door: Door,
+    pub desk: Desk,
+    pub settings: Addr<SettingsKeeper>,
     pub pushers: Vec<Addr<Pusher>>,
+    pub cluster_secret: Option<Secret>,
+    pub insecure_peers: bool,
+    pub legacy_peers: Vec<PeerAddr>,
     pub limits: Limits,
     pub context_path: String,
-    pub status: Arc<ArcSwap<ServerStatus>>,
     /// The `app` of instances that name none.
     pub default_app: Arc<str>,
+    /// Where others reach this node.
+    pub address: PeerAddr,
+    pub census: LastCensus,
+    pub cpu: CpuMeter,
     routes: HashMap<&'static str, Vec<&'static Route>>,
 }
 
 impl Edge {
-    pub fn new(
-        realm: Arc<Realm>,
-        registrar: Addr<Registrar>,
-        pushers: Vec<Addr<Pusher>>,
-        limits: Limits,
-        context_path: String,
-        status: Arc<ArcSwap<ServerStatus>>,
-    ) -> Edge {
+    pub fn new(core: &Core, pushers: Vec<Addr<Pusher>>, config: &Config, address: PeerAddr) -> Edge {
         let mut routes: HashMap<&'static str, Vec<&'static Route>> = HashMap::new();
         ROUTES.iter().for_each(|route| routes.entry(route.path).or_default().push(route));
-        Edge { realm, registrar, pushers, limits, context_path, status, default_app: "DEFAULT".into(), routes }
+        Edge {
+            realm: core.realm.clone(),
+            door: Door::new(core.realm.clone(), core.registrar.clone()),
+            desk: core.desk.clone(),
+            settings: core.settings.clone(),
+            pushers,
+            cluster_secret: config.cluster_secret.clone(),
+            insecure_peers: config.insecure_peers,
+            legacy_peers: config.legacy_peers.clone(),
+            limits: config.limits.clone(),
+            context_path: config.context_path.clone(),
+            default_app: "DEFAULT".into(),
+            address,
+            census: LastCensus::default(),
+            cpu: CpuMeter::default(),
+            routes,
+        }
     }
 
     /// The pusher a subscriber of this address belongs to.
@@ -92,35 +192,50 @@ impl Edge {
         &self.pushers[(hash % self.pushers.len() as u64) as usize]
     }
 
+    /// What this node can do for clients now; one that has just woken can do nothing yet.
     pub fn status(&self) -> ServerStatus {
-        **self.status.load()
+        match **self.realm.status.load() {
+            ServerStatus::Ready if self.realm.pause.is_pending() => ServerStatus::Warming,
+            status => status,
+        }
     }
 
-    /// Whether the request comes from a node of this cluster, or, on a node on its own, from somebody who says so.
+    /// Whether the gate lets it pass as a node: it says so, and proves it where there is anything to prove.
     pub fn is_peer(&self, call: &Call) -> bool {
-        self.realm.rules.standalone && call.agent().is_peer()
+        call.agent().is_peer() && (self.realm.rules.standalone || peer_auth::check(self, &call.request).is_ok())
     }
 }
+
+/// The pause epoch in which a connection was opened.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionEpoch(pub u64);
 
 /// The one service of the server: finds the route, reads the form, passes the gate, asks the handler.
 pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let edge = Rc::clone(edge.get_ref());
-    let form = match read_form(&edge, &request, payload).await {
-        Ok(form) => form,
+    if request.conn_data::<ConnectionEpoch>().is_some_and(|opened| opened.0 != edge.realm.pause.epoch()) {
+        return reply::from_before(); // it waited in the socket while this process stood still
+    }
+    let Some(path) = routed(&edge.context_path, request.uri().path()) else { return reply::not_found(&request) };
+    let for_peers = path.starts_with(PEER_PATH);
+    // Whoever proves nothing is read no more from than a client.
+    let large = for_peers && peer_auth::check(&edge, &request).is_ok();
+    let body = match read_body(&edge, &request, payload, large).await {
+        Ok(body) => body,
         Err(e) => return reply::error(&e, &request),
     };
-    let path = request.uri().path();
-    let Some(path) = path.strip_prefix(edge.context_path.as_str()) else { return reply::not_found(&request) };
-    let path = path.strip_suffix('/').unwrap_or(path);
-    let routes = edge.routes.get(path).map(Vec::as_slice).unwrap_or_default();
+    let routes = edge.routes.get(&*path).map(Vec::as_slice).unwrap_or_default();
     let naming = path.starts_with(NAMING);
-    let call = Call { edge: edge.clone(), request, form };
+    let form = body.clone().filter(|_| is_form(&request));
+    let call = Call { edge: edge.clone(), request: request.clone(), form };
+    if for_peers && let Some(answer) = distro::answer(&call, &path, body.as_deref().unwrap_or_default()).await {
+        return answer.unwrap_or_else(|e| reply::error(&e, &request));
+    }
     if naming && let Some(end) = gate::check(&call) {
         return end;
     }
-    let method = call.request.method();
+    let method = request.method();
     let sought = if method == Method::HEAD { &Method::GET } else { method };
-    let request = call.request.clone();
     match routes.iter().find(|route| route.method == *sought) {
         Some(route) => (route.handler)(call).await.unwrap_or_else(|e| reply::error(&e, &request)),
         None if routes.is_empty() && !naming => reply::not_found(&request),
@@ -129,6 +244,14 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
         None if naming => reply::no_such_api(&request),
         None => reply::method_not_allowed(&request, &allowed(routes)),
     }
+}
+
+/// A path as the route table has it; `None`: not below the context path.
+fn routed<'p>(context_path: &str, path: &'p str) -> Option<Cow<'p, str>> {
+    let below = path.strip_prefix(context_path).or_else(|| BARE.contains(&path).then_some(path))?;
+    let below = below.strip_suffix('/').unwrap_or(below);
+    let (name, other_name) = OPERATOR;
+    Some(below.strip_prefix(other_name).map_or(Cow::Borrowed(below), |rest| Cow::Owned([name, rest].concat())))
 }
 
 fn allowed(routes: &[&Route]) -> String {
@@ -140,32 +263,73 @@ fn allowed(routes: &[&Route]) -> String {
     methods.join(",")
 }
 
-/// The body, if it is a form of a method that has one. Every body is read to its end, or the connection could not go on.
-async fn read_form(edge: &Edge, request: &HttpRequest, mut payload: Payload) -> Result<Option<Bytes>, NamingError> {
+/// The body, if there is one. Every body is read to its end, or the connection could not go on.
+async fn read_body(edge: &Edge, request: &HttpRequest, mut payload: Payload, large: bool) -> Result<Option<Bytes>, NamingError> {
     let line = request.uri().path().len() + request.query_string().len();
     if line > edge.limits.request_line_bytes {
         let (got, max) = (line, edge.limits.request_line_bytes);
         let what = "the length of the request line in bytes";
-        return Err(NamingError::OverLimit { what, got, max, limit: "headcount.limits.request-line", kind: LimitKind::RequestLine });
+        return Err(NamingError::OverLimit { what, got, max, limit: "headcount.limits.request-line-bytes", kind: LimitKind::RequestLine });
     }
-    let headers = request.headers();
-    if !headers.contains_key(actix_web::http::header::CONTENT_LENGTH) && !request.chunked().unwrap_or(false) {
+    if !request.headers().contains_key(CONTENT_LENGTH) && !request.chunked().unwrap_or(false) {
         return Ok(None);
     }
+    let (max, limit) = match large {
+        true => (edge.limits.peer_body_bytes, "headcount.limits.peer-body-bytes"),
+        false => (edge.limits.body_bytes, "headcount.limits.body-bytes"),
+    };
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|e| NamingError::Illegal(format!("the request body could not be read: {e}").into()))?;
-        let (got, max) = (body.len() + chunk.len(), edge.limits.body_bytes);
+        let got = body.len() + chunk.len();
         if got > max {
             let what = "the size of the request body in bytes";
-            return Err(NamingError::OverLimit { what, got, max, limit: "headcount.limits.body", kind: LimitKind::Body });
+            return Err(NamingError::OverLimit { what, got, max, limit, kind: LimitKind::Body });
         }
         body.extend_from_slice(&chunk);
     }
-    let is_form = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|kind| {
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    });
+    Ok((!body.is_empty()).then(|| body.freeze()))
+}
+
+/// Whether the body is a form, of a method whose forms are read.
+fn is_form(request: &HttpRequest) -> bool {
     let takes_form = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
-    Ok((is_form && takes_form && !body.is_empty()).then(|| body.freeze()))
+    takes_form
+        && request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_looked_up_below_the_context_path_and_probes_without_it_too() {
+        let at = |path| routed("/nacos", path).map(Cow::into_owned);
+        for (path, row) in [
+            ("/nacos/v1/ns/instance/", "/v1/ns/instance"),
+            ("/nacos/v1/ns/ops/push/state", "/v1/ns/operator/push/state"),
+            ("/nacos/readyz", "/readyz"),
+            ("/livez", "/livez"),
+            ("/metrics", "/metrics"),
+        ] {
+            assert_eq!(at(path).as_deref(), Some(row), "{path}");
+        }
+        for path in ["/v1/ns/instance", "/", "/livez/x", "/v1/ns/operator/metrics"] {
+            assert_eq!(at(path), None, "{path}");
+        }
+        assert_eq!(routed("", "/v1/ns/ops/log").as_deref(), Some("/v1/ns/operator/log"));
+    }
+
+    #[test]
+    fn each_method_of_a_path_has_one_row() {
+        let mut rows: Vec<String> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+        rows.sort();
+        let all = rows.len();
+        rows.dedup();
+        assert_eq!(rows.len(), all);
+    }
 }

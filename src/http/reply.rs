@@ -13,6 +13,7 @@ pub type Answer = Result<HttpResponse, NamingError>;
 
 const TEXT_UTF8: HeaderValue = HeaderValue::from_static("text/plain;charset=UTF-8");
 const JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
+const OPEN_METRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Exactly `ok`: some clients compare the bytes.
 pub fn ok(request: &HttpRequest) -> HttpResponse {
@@ -35,6 +36,22 @@ pub fn json(value: &impl Serialize) -> Answer {
         Ok(body) => Ok(json_bytes(body)),
         Err(e) => Err(NamingError::Failed(format!("the answer cannot be written as JSON: {e}"))),
     }
+}
+
+/// 200 with what Nacos's console wraps its answers in.
+pub fn envelope(data: &impl Serialize) -> Answer {
+    #[derive(Serialize)]
+    struct Envelope<'a, T> {
+        code: u16,
+        message: Option<&'a str>,
+        data: &'a T,
+    }
+    json(&Envelope { code: StatusCode::OK.as_u16(), message: None, data })
+}
+
+/// 200 with metrics in the text form of OpenMetrics 1.0, which Prometheus reads.
+pub fn open_metrics(body: String) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, OPEN_METRICS)).body(body)
 }
 
 /// 200 with JSON and more headers.
@@ -61,6 +78,11 @@ pub fn limited(status: u16) -> HttpResponse {
 /// 503 and a word for people; whoever waits on this connection is told to open another.
 pub fn not_serving(error: &NamingError) -> HttpResponse {
     closing(StatusCode::SERVICE_UNAVAILABLE).body(error.to_string())
+}
+
+/// 503 for what was sent on a connection older than this process's last pause: neither evidence nor a write.
+pub fn from_before() -> HttpResponse {
+    closing(StatusCode::SERVICE_UNAVAILABLE).body("this process stood still, please try again")
 }
 
 /// 503 for a probe, with what it asked about.
@@ -107,7 +129,7 @@ pub fn error(error: &NamingError, request: &HttpRequest) -> HttpResponse {
         OverLimit { kind: LimitKind::Value, .. } => line(StatusCode::BAD_REQUEST, error),
         OverLimit { kind: LimitKind::Body, .. } => closing(StatusCode::PAYLOAD_TOO_LARGE).body(format!("{error}\n")),
         OverLimit { kind: LimitKind::RequestLine, .. } => closing(StatusCode::URI_TOO_LONG).body(format!("{error}\n")),
-        NotServing(_) | NodeStopping => not_serving(error),
+        NotServing(_) | NodeStopping | Unavailable(_) => not_serving(error),
         Forbidden(_) => page(StatusCode::FORBIDDEN, &error.to_string(), request),
         Failed(_) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into(), request),
     }

@@ -75,6 +75,9 @@ pub enum NamingError {
     /// Not Ready, or switched off: what a client is told to try later.
     #[error("server is {0} now, please try again later!")]
     NotServing(&'static str),
+    /// Not now; the text says why.
+    #[error("{0}")]
+    Unavailable(String),
     /// The node is going down or an actor could not be reached.
     #[error("this node is stopping, please try another")]
     NodeStopping,

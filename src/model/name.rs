@@ -17,6 +17,9 @@ pub const GROUP_SEPARATOR: &str = "@@";
 pub const DATUM_PREFIX: &str = "com.alibaba.nacos.naming.iplist.ephemeral.";
 const NAMESPACE_SEPARATOR: &str = "##";
 
+/// The namespace of the node's own records (switches, namespaces), which no request can name.
+pub const RESERVED_NAMESPACE: &str = "\u{1}headcount";
+
 /// A service's identity: namespace and `group@@name`, with the hash of its datum key.
 #[derive(Clone, Debug)]
 pub struct ServiceKey {
@@ -43,6 +46,11 @@ impl ServiceKey {
     /// The text before the first `@@`; empty if there is none.
     pub fn group(&self) -> &str {
         self.grouped.split_once(GROUP_SEPARATOR).map_or("", |(group, _)| group)
+    }
+
+    /// Whether it holds the node's own records: shown to nobody, judged by nobody.
+    pub fn is_reserved(&self) -> bool {
+        *self.namespace == *RESERVED_NAMESPACE
     }
 
     /// The bare name, see [`bare_name`].

@@ -18,6 +18,11 @@ pub enum ServerStatus {
 }
 
 impl ServerStatus {
+    /// It will not serve again.
+    pub fn is_over(self) -> bool {
+        self == ServerStatus::Draining
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             ServerStatus::Starting => "STARTING",

@@ -3,7 +3,7 @@
 //! Three ways in, one truth (`cells`): by name or hash for requests and beat batches, by namespace in order for lists, by bucket
 //! for digests, pages and snapshots. The latter two are behind locks that no request for an instance takes.
 
-use crate::model::name::{ServiceKey, service_hash};
+use crate::model::name::{RESERVED_NAMESPACE, ServiceKey, service_hash};
 use crate::protocol::digest::{BUCKETS, BucketSums, bucket_of};
 use crate::registry::cell::Cell;
 use papaya::Equivalent;
@@ -106,9 +106,9 @@ impl<H, X: Default> Index<H, X> {
         &self.buckets[usize::from(bucket_of(hash))]
     }
 
-    /// The namespaces that hold cells, sorted.
+    /// The namespaces that hold cells, sorted; the reserved one is not shown.
     pub fn namespaces(&self) -> Vec<Arc<str>> {
-        let mut names: Vec<Arc<str>> = lock(&self.namespaces).keys().cloned().collect();
+        let mut names: Vec<Arc<str>> = lock(&self.namespaces).keys().filter(|name| ***name != *RESERVED_NAMESPACE).cloned().collect();
         names.sort();
         names
     }

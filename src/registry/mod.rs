@@ -2,3 +2,4 @@
 
 pub mod cell;
 pub mod index;
+pub mod noted;

@@ -3,9 +3,10 @@
 use super::{Change, Moment, Service};
 use crate::model::entry::{By, Entry, RANK_MADE_UP, RANK_SAID, Stamped, State, Status};
 use crate::model::error::{LimitKind, NamingError};
-use crate::model::instance::{BEAT_INTERVAL_MS, InstanceId, InstanceKey, Metadata, Record, check_instance};
+use crate::model::instance::{BEAT_INTERVAL_MS, BEAT_TIMEOUT_MS, InstanceId, InstanceKey, Metadata, Record, check_instance};
 use crate::model::judging::JudgingRules;
 use crate::model::name::check_cluster_name;
+use crate::model::time::Millis;
 use std::sync::Arc;
 
 /// A registration that keeps the rules of names, addresses and weights.
@@ -109,6 +110,20 @@ impl Service {
             }
             (_, _, Some((weight, metadata))) => self.begin_from_beat(key, weight, metadata, at),
             (_, _, None) => Ok((BeatAnswer::Unknown, Change::nothing())),
+        }
+    }
+
+    /// A full beat that was heard while the node did not serve yet: it registers an instance that is unknown, if it is younger than
+    /// the heartbeat timeout; it may overrule a timeout, never a deregistration.
+    pub fn noted_beat(&mut self, beat: BeatClaim, heard: Millis, at: &Moment<'_>) -> Result<Change, NamingError> {
+        if self.find(&beat.key.cluster, &beat.key.ip, beat.key.port).is_some() {
+            return Ok(self.evidence(beat.key.hash(), heard, at));
+        }
+        match beat.made_up {
+            Some((weight, metadata)) if at.now.since(heard) < BEAT_TIMEOUT_MS => {
+                self.begin_from_beat(beat.key, weight, metadata, at).map(|(_, change)| change)
+            }
+            _ => Ok(Change::nothing()),
         }
     }
 

@@ -59,6 +59,9 @@ impl Service {
 
     /// When, and to what, this entry's silence is to be judged next.
     fn silence_deadline(&self, entry: &Entry, at: &Moment<'_>) -> Option<(Millis, State)> {
+        if self.key.is_reserved() {
+            return None;
+        }
         let timeouts = entry.record().timeouts();
         let heard = entry.heard.at();
         let judged = |state| entry.judged.is_some_and(|(evidence, to)| evidence >= heard && to >= state);

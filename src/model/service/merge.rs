@@ -95,7 +95,9 @@ impl Service {
     fn veto(&mut self, mut entry: Entry, at: &Moment<'_>) -> Change {
         let status = Status { state: State::Healthy, judgement: at.mint(), by: By::Beat, ..entry.status };
         Self::take_status(&mut entry, status, at, false);
-        self.put(entry, at)
+        let mut change = self.put(entry, at);
+        change.minted.clone_from(&change.touched);
+        change
     }
 }
 

@@ -12,6 +12,8 @@
 
 mod clients;
 mod judge;
+#[cfg(test)]
+mod lattice_tests;
 mod merge;
 mod operators;
 #[cfg(test)]
@@ -19,7 +21,7 @@ mod tests;
 
 pub use clients::{BeatAnswer, BeatClaim, Registration};
 pub use merge::{Incoming, SettingsVersion};
-pub use operators::{BatchEdit, BatchTarget, Patch};
+pub use operators::{BatchEdit, BatchTarget, Patch, Refusal};
 
 use crate::model::cluster::Settings;
 use crate::model::entry::{By, Entry, Heard, RANK_MADE_UP, Slot, Stamped, State, Status};
@@ -71,6 +73,8 @@ pub struct Change {
     /// The settings register moved.
     pub settings: bool,
     pub touched: Touched,
+    /// Those of `touched` that were minted here in answer to what a peer sent: vetoes.
+    pub minted: Touched,
 }
 
 impl Change {
@@ -86,16 +90,22 @@ impl Change {
         self.merged |= other.merged;
         self.shown |= other.shown;
         self.settings |= other.settings;
-        for slot in other.touched {
-            if !self.touched.contains(&slot) {
-                self.touched.push(slot);
-            }
-        }
+        join(&mut self.touched, other.touched);
+        join(&mut self.minted, other.minted);
         self
     }
 
     fn settings() -> Change {
         Change { merged: true, shown: true, settings: true, ..Change::default() }
+    }
+}
+
+fn join(slots: &mut Touched, others: Touched) {
+    for slot in others {
+        // The same slot follows itself when an entry moves twice in one event; a slot named twice costs no more than that.
+        if slots.last() != Some(&slot) {
+            slots.push(slot);
+        }
     }
 }
 
@@ -262,7 +272,7 @@ impl Service {
         self.empty_since = if self.live > 0 { None } else { self.empty_since.or(Some(at.now)) };
         self.deadline = self.deadline.min(self.entry_deadline(&entry, at)).min(self.retire_deadline(at));
         self.entries.insert(slot, Arc::new(entry));
-        Change { merged: true, shown, settings: false, touched: smallvec::smallvec![slot] }
+        Change { merged: true, shown, touched: smallvec::smallvec![slot], ..Change::default() }
     }
 
     fn set_settings(&mut self, stamp: Stamp, settings: Option<Settings>, at: &Moment<'_>) -> Change {

@@ -36,6 +36,35 @@ pub enum BatchEdit {
     Remove(Metadata),
 }
 
+/// What an operator is refused, in the words of Nacos 1.1.4. Here, because the edge says the same where it finds no service to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// To create what is there.
+    Exists,
+    /// To edit what is not there; and so on.
+    NothingToEdit,
+    NoServiceOfCluster,
+    NothingToDelete,
+    HasInstances,
+    NoServiceOfInstance,
+    /// Health is not set by hand where something else finds it out.
+    Checked,
+}
+
+impl Refusal {
+    /// For the service of this name.
+    pub fn of(self, grouped: &str) -> NamingError {
+        NamingError::Refused(match self {
+            Refusal::Exists => format!("specified service already exists, serviceName : {grouped}"),
+            Refusal::NothingToEdit => format!("service {grouped} not found!"),
+            Refusal::NoServiceOfCluster | Refusal::NoServiceOfInstance => format!("service not found:{grouped}"),
+            Refusal::NothingToDelete => format!("specified service not exist, serviceName : {grouped}"),
+            Refusal::HasInstances => format!("specified service has instances, serviceName : {grouped}"),
+            Refusal::Checked => format!("health check is still working, service: {grouped}"),
+        })
+    }
+}
+
 impl Service {
     /// Sets only what the patch names, on a live instance of that cluster.
     pub fn patch(&mut self, key: &InstanceKey, patch: Patch, at: &Moment<'_>) -> Result<Change, NamingError> {
@@ -63,12 +92,13 @@ impl Service {
 
     /// Health by hand, for clusters whose checker is NONE; an instance that is not there is no error (Nacos 1.1.4).
     pub fn set_health(&mut self, cluster: &str, ip: &str, port: i32, healthy: bool, at: &Moment<'_>) -> Result<Change, NamingError> {
+        self.must_exist(Refusal::NoServiceOfInstance)?;
         if !self.clusters.contains(cluster) {
             return Err(NamingError::Refused(format!("cluster not found: {cluster} of service: {}", self.key.grouped())));
         }
         let checker = self.settings.settings().clusters.get(cluster).map(|c| &c.checker);
         if checker != Some(&HealthChecker::None) {
-            return Err(NamingError::Refused(format!("health check is still working, service: {}", self.key.grouped())));
+            return Err(Refusal::Checked.of(self.key.grouped()));
         }
         let Some(mut entry) = self.live(cluster, ip, port) else { return Ok(Change::nothing()) };
         let status = operator_status(&entry, healthy, at);
@@ -101,8 +131,7 @@ impl Service {
     /// Creates the service by the API: it stays until it is deleted.
     pub fn create(&mut self, threshold: f32, metadata: Metadata, selector: Selector, at: &Moment<'_>) -> Result<Change, NamingError> {
         if self.exists() {
-            let text = format!("specified service already exists, serviceName : {}", self.key.grouped());
-            return Err(NamingError::Refused(text));
+            return Err(Refusal::Exists.of(self.key.grouped()));
         }
         let settings = Settings { protect_threshold: threshold, metadata, selector, clusters: Default::default(), by_api: true };
         Ok(self.set_settings(at.mint(), Some(settings), at))
@@ -110,14 +139,14 @@ impl Service {
 
     /// Replaces threshold, metadata and selector; clusters stay.
     pub fn edit(&mut self, threshold: f32, metadata: Metadata, selector: Selector, at: &Moment<'_>) -> Result<Change, NamingError> {
-        self.must_exist(|grouped| NamingError::Refused(format!("service {grouped} not found!")))?;
+        self.must_exist(Refusal::NothingToEdit)?;
         let settings = Settings { protect_threshold: threshold, metadata, selector, ..self.settings.settings().clone() };
         Ok(self.set_settings(at.mint(), Some(settings), at))
     }
 
     /// Replaces the settings of one cluster, which is made if it is not there.
     pub fn edit_cluster(&mut self, cluster: &str, settings: ClusterSettings, at: &Moment<'_>) -> Result<Change, NamingError> {
-        self.must_exist(|grouped| NamingError::Refused(format!("service not found:{grouped}")))?;
+        self.must_exist(Refusal::NoServiceOfCluster)?;
         check_cluster_name(cluster)?;
         let mut all = self.settings.settings().clone();
         all.clusters.insert(cluster.into(), settings);
@@ -126,10 +155,9 @@ impl Service {
 
     /// Deletes the service; refused while it has live instances (Nacos 1.1.4).
     pub fn delete(&mut self, at: &Moment<'_>) -> Result<Change, NamingError> {
-        self.must_exist(|grouped| NamingError::Refused(format!("specified service not exist, serviceName : {grouped}")))?;
+        self.must_exist(Refusal::NothingToDelete)?;
         if self.live > 0 {
-            let text = format!("specified service has instances, serviceName : {}", self.key.grouped());
-            return Err(NamingError::Refused(text));
+            return Err(Refusal::HasInstances.of(self.key.grouped()));
         }
         Ok(self.set_settings(at.mint(), None, at))
     }
@@ -138,8 +166,8 @@ impl Service {
         self.implicit || self.settings.value().is_some()
     }
 
-    fn must_exist(&self, absent: impl FnOnce(&str) -> NamingError) -> Result<(), NamingError> {
-        if self.exists() { Ok(()) } else { Err(absent(self.key.grouped())) }
+    fn must_exist(&self, absent: Refusal) -> Result<(), NamingError> {
+        if self.exists() { Ok(()) } else { Err(absent.of(self.key.grouped())) }
     }
 
     fn live(&self, cluster: &str, ip: &str, port: i32) -> Option<Entry> {

@@ -4,17 +4,16 @@ use super::*;
 use crate::model::entry::EntryVersion;
 use crate::model::instance::{BEAT_TIMEOUT_KEY, DELETE_TIMEOUT_KEY};
 use crate::model::judging::{JudgingRules, TOMBSTONE_KEEP_MS};
-use proptest::prelude::*;
 
 const WALL: u64 = 1_700_000_000_000;
 
 /// A node's copy of the service, and the rules it lives by.
-struct Node {
-    service: Service,
+pub(super) struct Node {
+    pub(super) service: Service,
     clock: HybridClock,
     judging: JudgingRules,
     owner: bool,
-    now: Millis,
+    pub(super) now: Millis,
 }
 
 impl Node {
@@ -22,7 +21,7 @@ impl Node {
         Node::with(1, JudgingRules::ALONE)
     }
 
-    fn with(id: u64, judging: JudgingRules) -> Node {
+    pub(super) fn with(id: u64, judging: JudgingRules) -> Node {
         let key = Arc::new(ServiceKey::new("public", "DEFAULT_GROUP@@cart"));
         let clock = HybridClock::new(id, WALL, Millis::ZERO);
         Node { service: Service::new(key, Millis::ZERO, 0), clock, judging, owner: true, now: Millis::ZERO }
@@ -45,7 +44,7 @@ impl Node {
         }
     }
 
-    fn act<R>(&mut self, event: impl FnOnce(&mut Service, &Moment<'_>) -> R) -> R {
+    pub(super) fn act<R>(&mut self, event: impl FnOnce(&mut Service, &Moment<'_>) -> R) -> R {
         let blank = Service::new(self.service.key.clone(), Millis::ZERO, 0);
         let mut service = std::mem::replace(&mut self.service, blank);
         let result = event(&mut service, &self.moment());
@@ -53,7 +52,7 @@ impl Node {
         result
     }
 
-    fn register(&mut self, port: i32) -> Change {
+    pub(super) fn register(&mut self, port: i32) -> Change {
         self.register_with(port, true, &[])
     }
 
@@ -63,17 +62,17 @@ impl Node {
         self.act(|s, at| s.register(registration, at)).unwrap()
     }
 
-    fn beat(&mut self, port: i32, full: bool) -> (BeatAnswer, Change) {
+    pub(super) fn beat(&mut self, port: i32, full: bool) -> (BeatAnswer, Change) {
         let made_up = full.then(|| (0.0, Metadata::default()));
         self.act(|s, at| s.beat(BeatClaim { key: key(port), made_up }, at)).unwrap()
     }
 
-    fn deregister(&mut self, port: i32) -> Change {
+    pub(super) fn deregister(&mut self, port: i32) -> Change {
         self.act(|s, at| s.deregister(key(port), at)).unwrap()
     }
 
     /// Lets the time pass, with the timer firing at every deadline on the way.
-    fn wait(&mut self, ms: u64) {
+    pub(super) fn wait(&mut self, ms: u64) {
         let until = self.now + ms;
         while let Some(due) = self.service.next_deadline().filter(|due| *due <= until) {
             self.now = due.max(self.now);
@@ -94,16 +93,16 @@ impl Node {
         entries.iter().map(line).collect::<Vec<_>>().join(" ")
     }
 
-    fn versions(&self) -> Vec<EntryVersion> {
+    pub(super) fn versions(&self) -> Vec<EntryVersion> {
         self.service.entries.values().map(|e| e.version(self.now)).collect()
     }
 
-    fn take(&mut self, versions: Vec<EntryVersion>) -> Change {
+    pub(super) fn take(&mut self, versions: Vec<EntryVersion>) -> Change {
         self.act(|s, at| s.merge(Incoming { versions, ..Incoming::default() }, at))
     }
 }
 
-fn key(port: i32) -> InstanceKey {
+pub(super) fn key(port: i32) -> InstanceKey {
     InstanceKey::new("DEFAULT", "1.1.1.1", port)
 }
 
@@ -351,98 +350,4 @@ fn the_digest_follows_every_change_and_lasting_sums_match_a_fresh_count() {
     let _ = node.deregister(3);
     let fresh = Service::from_view(&node.service.view(), node.now);
     assert_eq!((fresh.digest, fresh.live), (node.service.digest, node.service.live));
-}
-
-// === merging is a semilattice ===
-
-#[derive(Clone, Debug)]
-enum Op {
-    Register(u8, i32),
-    Deregister(u8, i32),
-    Beat(u8, i32),
-    Edit(u8, i32),
-    Wait(u8, u64),
-}
-
-fn ops() -> impl Strategy<Value = Vec<Op>> {
-    let node = 0u8..3;
-    let port = 1i32..4;
-    proptest::collection::vec(
-        prop_oneof![
-            (node.clone(), port.clone()).prop_map(|(n, p)| Op::Register(n, p)),
-            (node.clone(), port.clone()).prop_map(|(n, p)| Op::Deregister(n, p)),
-            (node.clone(), port.clone()).prop_map(|(n, p)| Op::Beat(n, p)),
-            (node.clone(), port).prop_map(|(n, p)| Op::Edit(n, p)),
-            (node, 1u64..20_000).prop_map(|(n, ms)| Op::Wait(n, ms)),
-        ],
-        1..40,
-    )
-}
-
-fn play(ops: &[Op]) -> Vec<Node> {
-    let mut nodes: Vec<Node> = (1..=3).map(|id| Node::with(id, JudgingRules { judges: true, ..JudgingRules::NOT_READY })).collect();
-    for op in ops {
-        match *op {
-            Op::Register(n, p) => drop(nodes[n as usize].register(p)),
-            Op::Deregister(n, p) => drop(nodes[n as usize].deregister(p)),
-            Op::Beat(n, p) => drop(nodes[n as usize].beat(p, true)),
-            Op::Edit(n, p) => {
-                let patch = Patch { weight: Some(f64::from(p)), ..Patch::default() };
-                drop(nodes[n as usize].act(|s, at| s.patch(&key(p), patch, at)));
-            }
-            Op::Wait(n, ms) => nodes[n as usize].wait(ms),
-        }
-    }
-    nodes
-}
-
-/// The registers alone: what must not depend on order. (Vetoes are new judgements, so evidence is left out of the versions.)
-fn registers(node: &Node) -> Vec<(InstanceKey, Stamped, Status)> {
-    let mut all: Vec<_> = node.service.entries.values().map(|e| (e.key.clone(), e.stamped.clone(), e.status)).collect();
-    all.sort_by(|a, b| a.0.cmp(&b.0));
-    all
-}
-
-fn merged(order: &[&Vec<EntryVersion>]) -> Node {
-    let mut node = Node::with(9, JudgingRules::NOT_READY);
-    for versions in order {
-        let old: Vec<EntryVersion> = versions.iter().map(|v| EntryVersion { silence_ms: Some(1 << 40), ..v.clone() }).collect();
-        // Nobody is young enough to veto: time began long ago.
-        node.now = Millis(1 << 41);
-        let _ = node.take(old);
-    }
-    node
-}
-
-proptest! {
-    #[test]
-    fn merging_is_commutative_associative_and_idempotent(ops in ops()) {
-        let nodes = play(&ops);
-        let [a, b, c] = [nodes[0].versions(), nodes[1].versions(), nodes[2].versions()];
-        let abc = registers(&merged(&[&a, &b, &c]));
-        prop_assert_eq!(&abc, &registers(&merged(&[&c, &a, &b])));
-        prop_assert_eq!(&abc, &registers(&merged(&[&b, &b, &c, &a, &b])));
-        let ab = merged(&[&a, &b]).versions();
-        prop_assert_eq!(&abc, &registers(&merged(&[&c, &ab])));
-        let once = merged(&[&a, &b, &c]);
-        let again = Service::from_view(&once.service.view(), Millis::ZERO);
-        prop_assert_eq!(again.digest, once.service.digest);
-    }
-
-    #[test]
-    fn views_keep_their_invariants(ops in ops()) {
-        for node in play(&ops) {
-            let view = node.service.view();
-            let tally = view.tally();
-            prop_assert!(tally.healthy <= tally.all);
-            prop_assert_eq!(view.candidates("").len(), tally.all);
-            for (slot, entry) in view.entries() {
-                prop_assert_eq!(*slot, entry.slot);
-                prop_assert_eq!(entry.slot.hash, entry.key.hash());
-                prop_assert!(view.last_ref_ms() >= entry.newest().millis());
-                prop_assert!(view.cluster_names().contains(&entry.key.cluster));
-            }
-            prop_assert_eq!(node.service.live, view.entries().values().filter(|e| e.status.state.is_live()).count());
-        }
-    }
 }

@@ -1,0 +1,112 @@
+//! Where peers' calls are answered, whichever way they come in: over HTTP, or through a simulated network.
+
+use crate::actors::door::HeardBeat;
+use crate::actors::mail::tell_addr;
+use crate::actors::realm::Realm;
+use crate::actors::roster::{GoodbyeCame, HeartbeatCame, RosterActor};
+use crate::actors::service::Evidence;
+use crate::actors::syncer::{BeatsHeard, DatumCame, DistroSyncer, RelayBeats, bucket_keys, cut_entries, page};
+use crate::model::entry::{Slot, State};
+use crate::model::peer_beat::PeerBeat;
+use crate::model::time::Millis;
+use crate::net::link::{PeerError, PeerReply, PeerRequest};
+use actix::Addr;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Keys of one answer to `digest/keys`; a bucket that is begun is told in full.
+const KEYS_MAX: usize = 50_000;
+
+#[derive(Clone)]
+pub struct Desk {
+    pub realm: Arc<Realm>,
+    pub roster: Addr<RosterActor>,
+    pub syncer: Addr<DistroSyncer>,
+}
+
+impl Desk {
+    /// Answers a call of the process `from` (its id; 0 where it did not say).
+    pub async fn answer(&self, from: u64, request: PeerRequest) -> Result<PeerReply, PeerError> {
+        let stopping = |_| PeerError::Broken("this node is stopping".to_string());
+        match request {
+            PeerRequest::Heartbeat(heartbeat) => {
+                let ours = self.roster.send(HeartbeatCame(heartbeat)).await.map_err(stopping)?;
+                ours.map(PeerReply::Heartbeat).ok_or_else(|| PeerError::Status(503, "this node does not know itself yet".to_string()))
+            }
+            PeerRequest::Beats(beats) => {
+                self.hear(from, &beats);
+                Ok(PeerReply::Done)
+            }
+            PeerRequest::Datum(data) => {
+                self.syncer.send(DatumCame { from, data }).await.map_err(stopping)?;
+                Ok(PeerReply::Done)
+            }
+            PeerRequest::Buckets => Ok(PeerReply::Buckets(self.realm.index.sums().sums())),
+            PeerRequest::Keys(buckets) => Ok(self.keys(&buckets)),
+            PeerRequest::Entries { keys, after } => {
+                let (data, done, after) = cut_entries(&self.realm, &keys, after);
+                Ok(PeerReply::Entries { data, done, after })
+            }
+            PeerRequest::Warmup(cursor) => {
+                let (data, next) = page(&self.realm, cursor);
+                Ok(PeerReply::Page { data, next })
+            }
+            PeerRequest::Whoami(nonce) => Ok(PeerReply::Whoami(nonce == self.realm.nonce)),
+            PeerRequest::Goodbye { address, id } => {
+                self.roster.send(GoodbyeCame { address, id }).await.map_err(stopping)?;
+                Ok(PeerReply::Done)
+            }
+        }
+    }
+
+    /// A worker's batch of beats, for the peers.
+    pub fn told(&self, beats: Vec<HeardBeat>) {
+        if !beats.is_empty() {
+            tell_addr(&self.syncer, BeatsHeard(beats), &self.realm.metrics.mail_dropped);
+        }
+    }
+
+    fn keys(&self, buckets: &[u16]) -> PeerReply {
+        let (mut covered, mut keys) = (Vec::new(), Vec::new());
+        for bucket in buckets.iter().copied().filter(|bucket| usize::from(*bucket) < crate::protocol::digest::BUCKETS) {
+            if keys.len() >= KEYS_MAX {
+                break;
+            }
+            covered.push(bucket);
+            keys.extend(bucket_keys(&self.realm, bucket).into_iter().map(|(key, digest)| ((*key).clone(), digest)));
+        }
+        PeerReply::Keys { covered, keys }
+    }
+
+    /// Evidence of healthy instances moves at once; the others' actors decide what it means. What nobody here knows is dropped.
+    fn hear(&self, from: u64, beats: &[PeerBeat]) {
+        let now = self.realm.clock.now();
+        let mut sick: HashMap<u64, Vec<(u32, Millis)>> = HashMap::new();
+        let mut relay: Vec<HeardBeat> = Vec::new();
+        let relays = self.realm.peers.load().unreached.contains_key(&from);
+        for beat in beats {
+            let heard = now.before(u64::from(beat.age_ms));
+            if relays && !beat.relayed {
+                relay.push((beat.service, beat.instance, heard));
+            }
+            let Some(cell) = self.realm.index.get_hash(beat.service) else { continue };
+            let picture = cell.glance();
+            let twins = Slot { hash: beat.instance, twin: 0 }..=Slot { hash: beat.instance, twin: u32::MAX };
+            for (_, entry) in picture.view.entries().range(twins) {
+                entry.heard.touch(heard, false);
+                if entry.status.state != State::Healthy {
+                    sick.entry(beat.service).or_default().push((beat.instance, heard));
+                }
+            }
+        }
+        #[expect(clippy::iter_over_hash_type, reason = "each service hears of itself alone")]
+        for (service, beats) in sick {
+            if let Some(cell) = self.realm.index.get_hash(service) {
+                tell_addr(cell.handle(), Evidence(beats), &self.realm.metrics.mail_dropped);
+            }
+        }
+        if !relay.is_empty() {
+            tell_addr(&self.syncer, RelayBeats { from, beats: relay }, &self.realm.metrics.mail_dropped);
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! `RosterActor`: who the other nodes are, and when this one may serve.
+//!
+//! ```text
+//! cluster.conf, heartbeats ──▶ Roster ──┬─ ownership, judging rules ──▶ realm
+//!                                ▲      └─ PeerSaid ──▶ DistroSyncer
+//!                         status │ │ answers, downs
+//!                              Warmup ─── pages ──▶ DistroSyncer, judgements ──▶ ServiceActors
+//! ```
+//! Two machines, one after the other: what the roster finds the warm-up hears, and a status the warm-up reaches the roster hears.
+//! Never: touches an entry.
+
+mod handlers;
+mod messages;
+
+pub use messages::*;
+
+use crate::actors::mail::{HUB_MAILBOX_MAX, tell};
+use crate::actors::realm::Realm;
+use crate::actors::service::{Forget, JudgeNow};
+use crate::actors::syncer::{PeerSaid, PullPage};
+use crate::model::heartbeat::Heartbeat;
+use crate::model::peer::PeerAddr;
+use crate::model::status::ServerStatus;
+use crate::model::time::Millis;
+use crate::net::link::{PeerError, PeerLink, PeerReply, PeerRequest};
+use crate::protocol::roster::peer::PeerState;
+use crate::protocol::roster::{self, Myself, Roster};
+use crate::protocol::warmup::{self, Warmup};
+use actix::prelude::*;
+use futures_util::future::join_all;
+use log::{debug, info, warn};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A node that does not find itself in its list asks again after this.
+const WHOAMI_AGAIN: Duration = Duration::from_secs(2);
+
+pub struct RosterActor {
+    roster: Roster,
+    warmup: Warmup,
+    realm: Arc<Realm>,
+    link: Rc<dyn PeerLink>,
+    syncer: Addr<crate::actors::syncer::DistroSyncer>,
+    /// This node's own address, where configuration says it.
+    advertised: Option<PeerAddr>,
+    begun: Option<bool>,
+    /// Level and judging, but not Ready yet: the rules of that moment stand.
+    judges_early: bool,
+    timer: Option<(Millis, SpawnHandle)>,
+}
+
+// === impl RosterActor ===
+
+impl RosterActor {
+    pub fn new(
+        realm: Arc<Realm>,
+        link: Rc<dyn PeerLink>,
+        syncer: Addr<crate::actors::syncer::DistroSyncer>,
+        advertised: Option<PeerAddr>,
+    ) -> RosterActor {
+        let now = realm.clock.now();
+        let id = realm.stamps.node();
+        RosterActor {
+            roster: Roster::new(id, now),
+            warmup: Warmup::new(id),
+            realm,
+            link,
+            syncer,
+            advertised,
+            begun: None,
+            judges_early: false,
+            timer: None,
+        }
+    }
+
+    fn on(&mut self, event: roster::Event, ctx: &mut Context<Self>) {
+        let now = self.realm.clock.now();
+        for effect in self.roster.on(event, now) {
+            self.run(effect, ctx);
+        }
+        self.publish();
+        self.arm(ctx);
+    }
+
+    fn warm(&mut self, event: warmup::Event, ctx: &mut Context<Self>) {
+        let now = self.realm.clock.now();
+        for effect in self.warmup.on(event, now) {
+            self.run_warmup(effect, ctx);
+        }
+        self.publish();
+        self.arm(ctx);
+    }
+
+    fn run(&mut self, effect: roster::Effect, ctx: &mut Context<Self>) {
+        use roster::Effect::*;
+        match &effect {
+            SendHeartbeat(to) => return self.send_heartbeat(to.clone(), ctx),
+            OwnershipChanged(ownership) => return self.realm.ownership.store(Arc::new(ownership.clone())),
+            CutOff { for_ms } => {
+                warn!(for_ms; "cut off from all others for long: what is here may have been deleted there");
+                return self.warm(warmup::Event::CutOff, ctx);
+            }
+            AddressConflict { address, id } => debug!(address:% = address, id; "another process answers at this address"),
+            Stranger(address) => debug!(address:% = address; "heartbeat from a node that is not listed"),
+            PeerUp { peer, was_down } => info!(peer:% = peer, was_down; "peer up"),
+            PeerSuspect(peer) => info!(peer:% = peer; "peer suspect"),
+            PeerRestarted(peer) => info!(peer:% = peer; "peer restarted"),
+            PeerLeft(peer) => info!(peer:% = peer; "peer left the list"),
+            RootDiffers { peer, for_ms } => debug!(peer:% = peer, for_ms; "digests differ"),
+            PeerDown(peer) => {
+                info!(peer:% = peer; "peer down");
+                self.warm(warmup::Event::Down(peer.clone()), ctx);
+            }
+        }
+        tell(&self.syncer.clone().recipient(), PeerSaid(effect), &self.realm.metrics.mail_dropped);
+    }
+
+    fn run_warmup(&mut self, effect: warmup::Effect, ctx: &mut Context<Self>) {
+        match effect {
+            warmup::Effect::Status(status) => {
+                info!(status:% = status; "status");
+                self.judges_early = false;
+                // Rules first: who reads Ready must find them in force.
+                let now = self.realm.clock.now();
+                for effect in self.roster.on(roster::Event::Status(status), now) {
+                    self.run(effect, ctx);
+                }
+                self.publish();
+                self.realm.status.store(Arc::new(status));
+            }
+            warmup::Effect::AskPage { peer, id, cursor } => {
+                let ask = self.syncer.send(PullPage { peer: peer.clone(), cursor });
+                let epoch = self.realm.pause.epoch();
+                ctx.spawn(ask.into_actor(self).map(move |answer, actor, ctx| {
+                    let event = match answer {
+                        Ok(Ok(next)) if actor.realm.pause.epoch() == epoch => warmup::Event::Page { peer, id, next },
+                        _ => warmup::Event::PageFailed { peer, id },
+                    };
+                    actor.warm(event, ctx);
+                }));
+            }
+            warmup::Effect::DropRegistry => {
+                warn!("the registry is older than what peers remember: dropped, and read anew from them");
+                self.tell_all(|| Forget, ctx, |_, _| {});
+            }
+            warmup::Effect::Judge { nobody_heard } => {
+                let now = self.realm.clock.now();
+                if nobody_heard {
+                    for effect in self.roster.on(roster::Event::NobodyHeard, now) {
+                        self.run(effect, ctx);
+                    }
+                }
+                self.judges_early = true;
+                self.realm.judging.store(Arc::new(self.roster.rules_before_ready(now)));
+                self.tell_all(|| JudgeNow, ctx, |actor, ctx| actor.warm(warmup::Event::Judged, ctx));
+            }
+        }
+    }
+
+    /// Sends every service a message, and goes on when all have answered.
+    fn tell_all<M>(&mut self, message: fn() -> M, ctx: &mut Context<Self>, then: fn(&mut Self, &mut Context<Self>))
+    where
+        M: Message<Result = ()> + Send + 'static,
+        crate::actors::service::ServiceActor: Handler<M>,
+    {
+        let asks: Vec<_> = self.realm.index.all().map(|cell| cell.handle().send(message())).collect();
+        ctx.spawn(join_all(asks).into_actor(self).map(move |_, actor, ctx| then(actor, ctx)));
+    }
+
+    fn send_heartbeat(&mut self, to: PeerAddr, ctx: &mut Context<Self>) {
+        let Myself::Found(me) = self.roster.myself().clone() else { return };
+        let now = self.realm.clock.now();
+        let (root, clock) = (self.realm.index.sums().root(), self.realm.stamps.highest(now));
+        let heartbeat = self.roster.heartbeat(&to, me, root, clock, now);
+        let epoch = self.realm.pause.epoch();
+        let call = self.link.call(&to, PeerRequest::Heartbeat(heartbeat));
+        ctx.spawn(call.into_actor(self).map(move |answer, actor, ctx| {
+            if actor.realm.pause.epoch() != epoch {
+                return actor.on(roster::Event::Missed(to), ctx); // it waited while we stood still
+            }
+            match answer {
+                Ok(PeerReply::Heartbeat(heartbeat)) => actor.answered(to, heartbeat, ctx),
+                Err(PeerError::Refused) => actor.on(roster::Event::Refused(to), ctx),
+                other => {
+                    debug!(peer:% = to, answer:? = other; "heartbeat missed");
+                    actor.on(roster::Event::Missed(to), ctx);
+                }
+            }
+        }));
+    }
+
+    fn answered(&mut self, peer: PeerAddr, heartbeat: Heartbeat, ctx: &mut Context<Self>) {
+        if !self.believe(&heartbeat) {
+            return self.on(roster::Event::Missed(peer), ctx);
+        }
+        let (status, root) = (heartbeat.status, self.realm.index.sums().root());
+        self.on(roster::Event::Answered { peer: peer.clone(), heartbeat, root }, ctx);
+        self.warm(warmup::Event::Answers { peer, status }, ctx);
+    }
+
+    /// Follows a peer's clock, unless it is absurd.
+    fn believe(&self, heartbeat: &Heartbeat) -> bool {
+        match self.realm.stamps.observe(heartbeat.clock, self.realm.clock.now()) {
+            Ok(()) => true,
+            Err(e) => {
+                self.realm.metrics.stamps_ahead.add(1);
+                warn!(peer:% = heartbeat.address, error:% = e; "heartbeat refused");
+                false
+            }
+        }
+    }
+
+    /// Publishes what others read: rules, and the picture of the members.
+    fn publish(&self) {
+        let now = self.realm.clock.now();
+        let rules = self.roster.rules();
+        if !self.judges_early && **self.realm.judging.load() != rules {
+            self.realm.judging.store(Arc::new(rules));
+        }
+        let (me, lost) = match self.roster.myself() {
+            Myself::Found(me) => (Some(me.clone()), None),
+            Myself::Unknown => (None, Some("this node is still looking for itself in the member list".to_string())),
+            Myself::NotListed => {
+                (None, Some("this node is not in its own member list: add its address, or set NACOS_SERVER_IP".to_string()))
+            }
+            Myself::Taken(at) => (None, Some(format!("another process answers at this node's address {at}"))),
+        };
+        let mut members: Vec<MemberRow> = self.roster.peers().map(|(address, peer)| row(address, peer, now)).collect();
+        let unreached = self.roster.peers().filter_map(|(address, peer)| {
+            let id = peer.heartbeat.as_ref()?.id;
+            Some((id, self.roster.unreached_by(address)))
+        });
+        let unreached = unreached.filter(|(_, peers)| !peers.is_empty()).collect();
+        if let Some(me) = &me {
+            let status = Some(self.warmup.status());
+            let id = Some(self.realm.stamps.node());
+            members.push(MemberRow { address: me.clone(), is_me: true, state: PeerState::Up, status, heard_ms: Some(0), id });
+        }
+        members.sort_by_cached_key(|member| member.address.to_string());
+        self.realm.peers.store(Arc::new(PeersPicture { me, lost, members, unreached, levelled: self.warmup.levelled() }));
+    }
+
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let now = self.realm.clock.now();
+        let due = self.warmup.due(now).into_iter().chain([self.roster.due()]).min().unwrap_or(Millis::MAX).max(now + 1);
+        if self.timer.as_ref().is_some_and(|(at, _)| *at <= due) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let wait = due.since(now).min(roster::HEARTBEAT_PERIOD_MS);
+        let timer = ctx.run_later(Duration::from_millis(wait), |actor, ctx| {
+            actor.timer = None;
+            if let Some(gap_ms) = actor.realm.pause.take_gap() {
+                actor.paused(gap_ms, ctx);
+            }
+            actor.on(roster::Event::Tick, ctx);
+            actor.warm(warmup::Event::Tick, ctx);
+        });
+        self.timer = Some((now + wait, timer));
+    }
+
+    fn paused(&mut self, gap_ms: u64, ctx: &mut Context<Self>) {
+        warn!(gap_ms; "this process stood still: it serves again when it is level with its peers");
+        self.on(roster::Event::Paused, ctx);
+        self.warm(warmup::Event::Paused { gap_ms }, ctx);
+    }
+
+    /// Finds this node in the list: by its configured address, else by who answers to our nonce.
+    fn find_myself(&mut self, ctx: &mut Context<Self>) {
+        let members = self.roster.members().to_vec();
+        if members.is_empty() {
+            return;
+        }
+        if let Some(me) = &self.advertised {
+            let myself = if members.contains(me) { Myself::Found(me.clone()) } else { Myself::NotListed };
+            return self.resolved(myself, ctx);
+        }
+        let nonce = self.realm.nonce;
+        let asks: Vec<_> = members.iter().map(|member| self.link.call(member, PeerRequest::Whoami(nonce))).collect();
+        ctx.spawn(join_all(asks).into_actor(self).map(move |answers, actor, ctx| {
+            let mine = answers.iter().position(|answer| matches!(answer, Ok(PeerReply::Whoami(true))));
+            actor.resolved(mine.map_or(Myself::NotListed, |at| Myself::Found(members[at].clone())), ctx);
+        }));
+    }
+
+    fn resolved(&mut self, myself: Myself, ctx: &mut Context<Self>) {
+        let found = matches!(myself, Myself::Found(_));
+        if !found {
+            warn!(members = self.roster.members().len(); "this node is not in its member list: it does not serve until it is");
+            ctx.run_later(WHOAMI_AGAIN, |actor, ctx| {
+                if !matches!(actor.roster.myself(), Myself::Found(_)) {
+                    actor.find_myself(ctx);
+                }
+            });
+        }
+        self.on(roster::Event::Resolved(myself), ctx);
+        self.lifecycle(ctx);
+    }
+
+    /// Who there is to level with: everybody listed but this node.
+    fn list_others(&mut self, ctx: &mut Context<Self>) {
+        let me = match self.roster.myself() {
+            Myself::Found(me) => Some(me.clone()),
+            _ => None,
+        };
+        let others = self.roster.members().iter().filter(|member| Some(*member) != me.as_ref()).cloned().collect();
+        self.warm(warmup::Event::Listed(others), ctx);
+    }
+
+    /// Begins to warm up when both are there, ourselves in the list and what was on disk; stops serving when we are not.
+    fn lifecycle(&mut self, ctx: &mut Context<Self>) {
+        self.list_others(ctx);
+        let found = matches!(self.roster.myself(), Myself::Found(_));
+        match self.begun {
+            Some(fresh) if found && self.warmup.status() == ServerStatus::Starting => self.warm(warmup::Event::Begin { fresh }, ctx),
+            Some(_) if !found && self.warmup.status() != ServerStatus::Starting => self.warm(warmup::Event::Lost, ctx),
+            _ => {}
+        }
+    }
+}
+
+fn row(address: &PeerAddr, peer: &crate::protocol::roster::peer::Peer, now: Millis) -> MemberRow {
+    MemberRow {
+        address: address.clone(),
+        is_me: false,
+        state: peer.state,
+        status: peer.heartbeat.as_ref().map(|heartbeat| heartbeat.status),
+        heard_ms: peer.heard_at.map(|at| now.since(at)),
+        id: peer.heartbeat.as_ref().map(|heartbeat| heartbeat.id),
+    }
+}
+
+impl Actor for RosterActor {
+    type Context = Context<Self>;
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(HUB_MAILBOX_MAX);
+        self.arm(ctx);
+    }
+}

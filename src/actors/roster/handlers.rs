@@ -1,0 +1,59 @@
+//! What each message does to the roster.
+
+use super::*;
+
+impl Handler<Listed> for RosterActor {
+    type Result = ();
+    fn handle(&mut self, Listed { members }: Listed, ctx: &mut Self::Context) {
+        self.on(roster::Event::Listed(members), ctx);
+        if !matches!(self.roster.myself(), Myself::Found(_)) {
+            self.find_myself(ctx);
+        }
+        self.lifecycle(ctx);
+    }
+}
+
+impl Handler<Begin> for RosterActor {
+    type Result = ();
+    fn handle(&mut self, Begin { fresh }: Begin, ctx: &mut Self::Context) {
+        self.begun = Some(fresh);
+        self.lifecycle(ctx);
+    }
+}
+
+impl Handler<HeartbeatCame> for RosterActor {
+    type Result = Option<Heartbeat>;
+    fn handle(&mut self, HeartbeatCame(heartbeat): HeartbeatCame, ctx: &mut Self::Context) -> Self::Result {
+        if !self.believe(&heartbeat) {
+            return None;
+        }
+        let now = self.realm.clock.now();
+        let (from, status) = (heartbeat.address.clone(), heartbeat.status);
+        let root = self.realm.index.sums().root();
+        self.on(roster::Event::Received { heartbeat, root }, ctx);
+        self.warm(warmup::Event::Answers { peer: from.clone(), status }, ctx);
+        let Myself::Found(me) = self.roster.myself().clone() else { return None };
+        Some(self.roster.heartbeat(&from, me, root, self.realm.stamps.highest(now), now))
+    }
+}
+
+impl Handler<GoodbyeCame> for RosterActor {
+    type Result = ();
+    fn handle(&mut self, GoodbyeCame { address, id }: GoodbyeCame, ctx: &mut Self::Context) {
+        self.on(roster::Event::Goodbye { address, id }, ctx);
+    }
+}
+
+impl Handler<Paused> for RosterActor {
+    type Result = ();
+    fn handle(&mut self, Paused { gap_ms }: Paused, ctx: &mut Self::Context) {
+        self.paused(gap_ms, ctx);
+    }
+}
+
+impl Handler<Drain> for RosterActor {
+    type Result = ();
+    fn handle(&mut self, _: Drain, ctx: &mut Self::Context) {
+        self.warm(warmup::Event::Drain, ctx);
+    }
+}

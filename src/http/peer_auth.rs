@@ -1,0 +1,40 @@
+//! Who may call what only nodes call: whoever knows the cluster's secret, and Java nodes named in `headcount.peers.legacy`.
+
+use crate::config::Secret;
+use crate::http::Edge;
+use crate::model::error::NamingError;
+use crate::net::peer_http::SECRET_HEADER;
+use actix_web::HttpRequest;
+use std::borrow::Cow;
+
+/// By what right a peer calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// It knows the secret, or the cluster runs without one.
+    Member,
+    /// A Java node, from an address that is listed.
+    Legacy,
+}
+
+/// Refused: 403, and nothing has changed.
+pub fn check(edge: &Edge, request: &HttpRequest) -> Result<Right, NamingError> {
+    let sent = request.headers().get(SECRET_HEADER).map(|value| value.as_bytes());
+    match (&edge.cluster_secret, sent) {
+        (Some(secret), Some(sent)) if same(secret, sent) => return Ok(Right::Member),
+        (None, _) if edge.insecure_peers => return Ok(Right::Member),
+        _ => {}
+    }
+    let from = request.peer_addr().map(|addr| addr.ip().to_canonical());
+    if edge.legacy_peers.iter().any(|peer| peer.host.parse().ok() == from && from.is_some()) {
+        return Ok(Right::Legacy);
+    }
+    edge.realm.metrics.peers_refused.add(1);
+    Err(NamingError::Forbidden(Cow::Borrowed("this call is for nodes of the cluster: the cluster secret is missing or wrong")))
+}
+
+/// Compares without telling by its time how much was right. The one place where the secret is compared.
+fn same(secret: &Secret, sent: &[u8]) -> bool {
+    let secret = secret.expose().as_bytes();
+    let differs = secret.iter().zip(sent).fold(0u8, |differs, (a, b)| differs | (a ^ b));
+    std::hint::black_box(differs) == 0 && secret.len() == sent.len()
+}

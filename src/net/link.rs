@@ -1,0 +1,83 @@
+//! What nodes ask each other, and the seam that carries it.
+
+use crate::model::datum::Datum;
+use crate::model::heartbeat::Heartbeat;
+use crate::model::name::ServiceKey;
+use crate::model::peer::PeerAddr;
+use crate::model::peer_beat::PeerBeat;
+use crate::protocol::warmup::Cursor;
+use futures_util::future::LocalBoxFuture;
+use std::sync::Arc;
+
+/// A call to a peer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PeerRequest {
+    Heartbeat(Heartbeat),
+    Beats(Vec<PeerBeat>),
+    /// Entries it is owed.
+    Datum(Vec<Datum>),
+    /// The sums of all buckets.
+    Buckets,
+    /// The keys of these buckets, with their digests.
+    Keys(Vec<u16>),
+    /// What it has under these keys; of the first one only entries behind this instance hash.
+    Entries {
+        keys: Vec<Arc<ServiceKey>>,
+        after: Option<u32>,
+    },
+    /// A page of everything it has.
+    Warmup(Option<Cursor>),
+    /// Whether it is the process that chose this nonce.
+    Whoami(u64),
+    /// The sender is going.
+    Goodbye {
+        address: PeerAddr,
+        id: u64,
+    },
+}
+
+/// What a peer answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PeerReply {
+    Heartbeat(Heartbeat),
+    /// Taken: beats, datum, goodbye.
+    Done,
+    Buckets(Vec<u64>),
+    /// `covered`: which of the buckets asked for this answer is about.
+    Keys {
+        covered: Vec<u16>,
+        keys: Vec<(ServiceKey, u64)>,
+    },
+    /// The first `done` keys in full; of the next one entries up to the instance hash `after`.
+    Entries {
+        data: Vec<Datum>,
+        done: usize,
+        after: Option<u32>,
+    },
+    Page {
+        data: Vec<Datum>,
+        next: Option<Cursor>,
+    },
+    Whoami(bool),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PeerError {
+    /// Its machine answered, but nobody listens there.
+    #[error("connection refused")]
+    Refused,
+    #[error("no answer in time")]
+    TimedOut,
+    /// It answered with this status; the text is its own.
+    #[error("status {0}: {1}")]
+    Status(u16, String),
+    /// Anything else: no route, a broken answer.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Carries calls to peers. Every call ends: with an answer, or an error within its deadline.
+pub trait PeerLink {
+    fn call(&self, to: &PeerAddr, ask: PeerRequest) -> LocalBoxFuture<'static, Result<PeerReply, PeerError>>;
+}

@@ -1,0 +1,112 @@
+//! Whether this process stood still: SIGSTOP, a frozen container, a suspended machine.
+//!
+//! A thread of its own writes the time a few times a second; whoever is about to believe what waited in a socket compares. Each
+//! pause begins an *epoch*: what was opened or asked in an earlier one is neither evidence nor a write.
+
+use crate::clock::boot_ms;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A gap longer than this is a pause, ms.
+pub const PAUSE_MS: u64 = 3_000;
+const TICK: Duration = Duration::from_millis(200);
+
+/// See the module. Cheap to ask: one atomic and one reading of the system's clock.
+#[derive(Debug, Default)]
+pub struct PauseWatch {
+    ticked: AtomicU64,
+    epoch: AtomicU64,
+    /// The longest gap nobody has dealt with yet, ms; 0: none.
+    gap: AtomicU64,
+    watched: AtomicBool,
+}
+
+impl PauseWatch {
+    /// The present epoch; notices a pause that has just ended before anything else runs.
+    pub fn epoch(&self) -> u64 {
+        if self.watched.load(Ordering::Relaxed) {
+            self.notice(boot_ms());
+        }
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The gap to deal with, once.
+    pub fn take_gap(&self) -> Option<u64> {
+        self.epoch();
+        Some(self.gap.swap(0, Ordering::AcqRel)).filter(|gap| *gap > 0)
+    }
+
+    /// As if the process had stood still for `gap_ms`: for worlds where it cannot be stopped for real.
+    pub fn pretend(&self, gap_ms: u64) {
+        self.gap.fetch_max(gap_ms, Ordering::AcqRel);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether a pause waits to be dealt with: nothing is served meanwhile.
+    pub fn is_pending(&self) -> bool {
+        self.gap.load(Ordering::Acquire) > 0
+    }
+
+    fn notice(&self, now: u64) {
+        let ticked = self.ticked.load(Ordering::Acquire);
+        let gap = now.saturating_sub(ticked);
+        if gap > PAUSE_MS && self.ticked.compare_exchange(ticked, now, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.pretend(gap);
+        }
+    }
+
+    fn tick(&self) {
+        let now = boot_ms();
+        self.notice(now);
+        self.ticked.fetch_max(now, Ordering::AcqRel);
+    }
+}
+
+/// The thread that ticks; ends with this value.
+#[derive(Debug)]
+pub struct PauseTicker {
+    ended: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl PauseTicker {
+    pub fn start(watch: Arc<PauseWatch>) -> std::io::Result<PauseTicker> {
+        watch.ticked.store(boot_ms(), Ordering::Release);
+        watch.watched.store(true, Ordering::Release);
+        let ended = Arc::new((Mutex::new(false), Condvar::new()));
+        let told = ended.clone();
+        std::thread::Builder::new().name("pause-watch".to_string()).spawn(move || {
+            let (flag, bell) = &*told;
+            let mut over = flag.lock().unwrap_or_else(PoisonError::into_inner);
+            while !*over {
+                watch.tick();
+                over = bell.wait_timeout(over, TICK).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        })?;
+        Ok(PauseTicker { ended })
+    }
+}
+
+impl Drop for PauseTicker {
+    fn drop(&mut self) {
+        *self.ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.ended.1.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_of_more_than_three_seconds_begins_an_epoch_once() {
+        let watch = PauseWatch::default();
+        watch.ticked.store(10_000, Ordering::Release);
+        watch.notice(13_000);
+        assert_eq!((watch.epoch(), watch.take_gap()), (0, None));
+        watch.notice(13_001);
+        watch.notice(13_001);
+        assert_eq!((watch.epoch(), watch.is_pending()), (1, true));
+        assert_eq!((watch.take_gap(), watch.take_gap()), (Some(3_001), None));
+    }
+}
