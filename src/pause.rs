@@ -11,6 +11,8 @@ use std::time::Duration;
 /// A gap longer than this is a pause, ms.
 pub const PAUSE_MS: u64 = 3_000;
 const TICK: Duration = Duration::from_millis(200);
+/// Connections accepted this soon after a pause may have waited in the backlog since before its end, ms.
+const BACKLOG_MS: u64 = 1_000;
 
 /// See the module. Cheap to ask: one atomic and one reading of the system's clock.
 #[derive(Debug, Default)]
@@ -20,6 +22,8 @@ pub struct PauseWatch {
     /// The longest gap nobody has dealt with yet, ms; 0: none.
     gap: AtomicU64,
     watched: AtomicBool,
+    /// When the last pause was noticed to be over, ms since the machine was started.
+    woke: AtomicU64,
 }
 
 impl PauseWatch {
@@ -29,6 +33,13 @@ impl PauseWatch {
             self.notice(boot_ms());
         }
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The epoch of a connection accepted now. One that may have waited in the backlog belongs to the time before the pause.
+    pub fn connection_epoch(&self) -> u64 {
+        let epoch = self.epoch();
+        let just_woken = epoch > 0 && boot_ms().saturating_sub(self.woke.load(Ordering::Acquire)) < BACKLOG_MS;
+        epoch - u64::from(just_woken)
     }
 
     /// The gap nobody has dealt with yet, ms.
@@ -57,6 +68,7 @@ impl PauseWatch {
         let ticked = self.ticked.load(Ordering::Acquire);
         let gap = now.saturating_sub(ticked);
         if gap > PAUSE_MS && self.ticked.compare_exchange(ticked, now, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.woke.store(now, Ordering::Release);
             self.pretend(gap);
         }
     }
@@ -102,6 +114,18 @@ impl Drop for PauseTicker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_accepted_right_after_a_pause_may_be_older_than_its_end() {
+        let watch = PauseWatch::default();
+        assert_eq!(watch.connection_epoch(), 0);
+        let now = boot_ms();
+        watch.ticked.store(now.saturating_sub(20_000), Ordering::Release);
+        watch.notice(now);
+        assert_eq!((watch.epoch(), watch.connection_epoch()), (1, 0));
+        watch.woke.store(now.saturating_sub(BACKLOG_MS), Ordering::Release);
+        assert_eq!(watch.connection_epoch(), 1);
+    }
 
     #[test]
     fn a_gap_of_more_than_three_seconds_begins_an_epoch_once() {
