@@ -186,7 +186,7 @@ async fn serve(
         App::new().app_data(Data::new(edge)).default_service(web::to(dispatch))
     })
     .on_connect(move |_, data| {
-        data.insert(ConnectionEpoch(pause.epoch()));
+        data.insert(ConnectionEpoch(pause.connection_epoch()));
     })
     .workers(workers)
     .keep_alive(KEEP_ALIVE)

@@ -11,6 +11,8 @@ use std::time::Duration;
 /// A gap longer than this is a pause, ms.
 pub const PAUSE_MS: u64 = 3_000;
 const TICK: Duration = Duration::from_millis(200);
+/// Connections accepted this soon after a pause may have waited in the backlog since before its end, ms.
+const BACKLOG_MS: u64 = 1_000;
 
 /// See the module. Cheap to ask: one atomic and one reading of the system's clock.
 #[derive(Debug, Default)]
@@ -20,6 +22,8 @@ pub struct PauseWatch {
     /// The longest gap nobody has dealt with yet, ms; 0: none.
     gap: AtomicU64,
     watched: AtomicBool,
+    /// When the last pause was noticed to be over, ms since the machine was started.
+    woke: AtomicU64,
 }
 
 impl PauseWatch {
@@ -31,10 +35,22 @@ impl PauseWatch {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// The gap to deal with, once.
-    pub fn take_gap(&self) -> Option<u64> {
+    /// The epoch of a connection accepted now. One that may have waited in the backlog belongs to the time before the pause.
+    pub fn connection_epoch(&self) -> u64 {
+        let epoch = self.epoch();
+        let just_woken = epoch > 0 && boot_ms().saturating_sub(self.woke.load(Ordering::Acquire)) < BACKLOG_MS;
+        epoch - u64::from(just_woken)
+    }
+
+    /// The gap nobody has dealt with yet, ms.
+    pub fn gap(&self) -> Option<u64> {
         self.epoch();
-        Some(self.gap.swap(0, Ordering::AcqRel)).filter(|gap| *gap > 0)
+        Some(self.gap.load(Ordering::Acquire)).filter(|gap| *gap > 0)
+    }
+
+    /// The node no longer serves by what it knew before this gap. A longer one that came meanwhile stays to be dealt with.
+    pub fn dealt_with(&self, gap_ms: u64) {
+        let _ = self.gap.compare_exchange(gap_ms, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// As if the process had stood still for `gap_ms`: for worlds where it cannot be stopped for real.
@@ -52,6 +68,7 @@ impl PauseWatch {
         let ticked = self.ticked.load(Ordering::Acquire);
         let gap = now.saturating_sub(ticked);
         if gap > PAUSE_MS && self.ticked.compare_exchange(ticked, now, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.woke.store(now, Ordering::Release);
             self.pretend(gap);
         }
     }
@@ -99,14 +116,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_accepted_right_after_a_pause_may_be_older_than_its_end() {
+        let watch = PauseWatch::default();
+        assert_eq!(watch.connection_epoch(), 0);
+        let now = boot_ms();
+        watch.ticked.store(now.saturating_sub(20_000), Ordering::Release);
+        watch.notice(now);
+        assert_eq!((watch.epoch(), watch.connection_epoch()), (1, 0));
+        watch.woke.store(now.saturating_sub(BACKLOG_MS), Ordering::Release);
+        assert_eq!(watch.connection_epoch(), 1);
+    }
+
+    #[test]
     fn a_gap_of_more_than_three_seconds_begins_an_epoch_once() {
         let watch = PauseWatch::default();
         watch.ticked.store(10_000, Ordering::Release);
         watch.notice(13_000);
-        assert_eq!((watch.epoch(), watch.take_gap()), (0, None));
+        assert_eq!((watch.epoch(), watch.gap()), (0, None));
         watch.notice(13_001);
         watch.notice(13_001);
         assert_eq!((watch.epoch(), watch.is_pending()), (1, true));
-        assert_eq!((watch.take_gap(), watch.take_gap()), (Some(3_001), None));
+        assert_eq!((watch.gap(), watch.gap()), (Some(3_001), Some(3_001)));
+        watch.dealt_with(3_001);
+        assert_eq!((watch.gap(), watch.is_pending()), (None, false));
     }
 }

@@ -10,10 +10,16 @@ use headcount::node::Node;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use transcript::{Exchange, fits, parse};
 
 #[path = "wire/transcript.rs"]
 mod transcript;
+
+/// A node on its own is ready at once; this is for a machine that is busy.
+const READY_MAX: Duration = Duration::from_secs(20);
+/// Between two looks.
+const READY_LOOK: Duration = Duration::from_millis(5);
 
 /// One test a document, by its name.
 macro_rules! documents {
@@ -54,6 +60,7 @@ async fn faults_of(name: &str, exchanges: &[Exchange]) -> String {
     let config = Config { data_dir: data.path().to_path_buf(), ..Config::for_test(0) };
     let node = Node::start(config).await.expect("a node on a free port");
     let client = Client::builder().no_default_headers().disable_redirects().finish();
+    ready(&client, node.addr()).await;
     let mut faults = String::new();
     for exchange in exchanges {
         let got = match exchanged(&client, node.addr(), exchange).await {
@@ -67,6 +74,17 @@ async fn faults_of(name: &str, exchanges: &[Exchange]) -> String {
     drop(client);
     node.stop().await;
     faults
+}
+
+/// Waits until the node serves clients.
+async fn ready(client: &Client, node: SocketAddr) {
+    let hello = Exchange { method: "GET".to_string(), path: "/nacos/v1/ns/api/hello".to_string(), ..Exchange::default() };
+    let served = async {
+        while !exchanged(client, node, &hello).await.is_ok_and(|answer| answer.line == "200 ok") {
+            tokio::time::sleep(READY_LOOK).await;
+        }
+    };
+    tokio::time::timeout(READY_MAX, served).await.expect("a node on its own is ready at once");
 }
 
 fn fault_of(exchange: &Exchange, got: &Answer) -> Option<String> {

@@ -253,8 +253,9 @@ impl RosterActor {
         let wait = due.since(now).min(roster::HEARTBEAT_PERIOD_MS);
         let timer = ctx.run_later(Duration::from_millis(wait), |actor, ctx| {
             actor.timer = None;
-            if let Some(gap_ms) = actor.realm.pause.take_gap() {
+            if let Some(gap_ms) = actor.realm.pause.gap() {
                 actor.paused(gap_ms, ctx);
+                actor.realm.pause.dealt_with(gap_ms);
             }
             actor.on(roster::Event::Tick, ctx);
             actor.warm(warmup::Event::Tick, ctx);
