@@ -103,7 +103,7 @@ impl Crowd {
 
     fn order(&self, count: usize, order: Order) {
         let mut free: Vec<usize> =
-            (0..self.desks.len()).filter(|id| id % ROAMER_EVERY != 0 && self.desks[*id].order.get() == Order::GoOn).collect();
+            (0..self.desks.len()).filter(|id| !id.is_multiple_of(ROAMER_EVERY) && self.desks[*id].order.get() == Order::GoOn).collect();
         free.shuffle(&mut *self.rng.borrow_mut());
         for id in free.into_iter().take(count) {
             self.desks[id].order.set(order);
@@ -136,7 +136,7 @@ impl Client {
                 Order::GoOn => wait_ms = self.beat().await,
             }
             beats_to_leave = beats_to_leave.saturating_sub(1);
-            if beats_to_leave == 0 && self.id % ROAMER_EVERY == 0 && !self.world.calm.get() {
+            if beats_to_leave == 0 && self.id.is_multiple_of(ROAMER_EVERY) && !self.world.calm.get() {
                 self.deregister().await;
                 let away = self.rng.random_range(500..9_000);
                 tokio::time::sleep(Duration::from_millis(away)).await;

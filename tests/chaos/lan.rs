@@ -1,5 +1,5 @@
-//! A network of their own for nodes that are to be cut off from each other: a namespace and an address each on one bridge, and
-//! packets dropped by iptables.
+//! A network of their own for nodes that are to be cut off from each other: a namespace and an address each, a bridge in one more,
+//! and packets dropped by iptables.
 //!
 //! Made with `ip` and removed when dropped; needs root, and says in a line why it cannot be made. It installs nothing and
 //! touches no rule outside its namespaces.
@@ -19,15 +19,20 @@ impl Lan {
         let pid = std::process::id();
         let subnet = (pid % 250) as u8 + 1;
         let lan = Lan { name: format!("hc{pid}"), subnet, size };
-        let bridge = lan.bridge();
-        run("ip", &["link", "add", &bridge, "type", "bridge"])?; // from here on, dropping `lan` removes it
-        run("ip", &["address", "add", &format!("10.213.{subnet}.254/24"), "dev", &bridge])?;
-        run("ip", &["link", "set", &bridge, "up"])?;
+        let (switch, plug) = (lan.switch(), lan.plug());
+        // From here on, dropping `lan` removes what there is.
+        run("ip", &["netns", "add", &switch])?;
+        run("ip", &["-n", &switch, "link", "add", "bridge", "type", "bridge"])?;
+        run("ip", &["-n", &switch, "link", "set", "bridge", "up"])?;
+        run("ip", &["link", "add", &plug, "type", "veth", "peer", "name", "crowd", "netns", &switch])?;
+        run("ip", &["-n", &switch, "link", "set", "crowd", "master", "bridge", "up"])?;
+        run("ip", &["address", "add", &format!("10.213.{subnet}.254/24"), "dev", &plug])?;
+        run("ip", &["link", "set", &plug, "up"])?;
         for node in 0..size {
-            let (namespace, outside) = (lan.namespace(node), format!("{}v{node}", lan.name));
+            let (namespace, socket) = (lan.namespace(node), format!("node{node}"));
             run("ip", &["netns", "add", &namespace])?;
-            run("ip", &["link", "add", &outside, "type", "veth", "peer", "name", "eth0", "netns", &namespace])?;
-            run("ip", &["link", "set", &outside, "master", &bridge, "up"])?;
+            run("ip", &["-n", &switch, "link", "add", &socket, "type", "veth", "peer", "name", "eth0", "netns", &namespace])?;
+            run("ip", &["-n", &switch, "link", "set", &socket, "master", "bridge", "up"])?;
             run("ip", &["-n", &namespace, "address", "add", &format!("{}/24", lan.address(node)), "dev", "eth0"])?;
             run("ip", &["-n", &namespace, "link", "set", "eth0", "up"])?;
             run("ip", &["-n", &namespace, "link", "set", "lo", "up"])?;
@@ -59,17 +64,23 @@ impl Lan {
         run("ip", &all)
     }
 
-    fn bridge(&self) -> String {
-        format!("{}br", self.name)
+    /// The bridge has a namespace too: this machine's own firewall has no say in it.
+    fn switch(&self) -> String {
+        format!("{}s", self.name)
+    }
+
+    /// The crowd's end of the cable.
+    fn plug(&self) -> String {
+        format!("{}p", self.name)
     }
 }
 
 impl Drop for Lan {
     fn drop(&mut self) {
-        for node in 0..self.size {
-            let _ = run("ip", &["netns", "del", &self.namespace(node)]); // takes its end of the cable along
+        let _ = run("ip", &["link", "del", &self.plug()]);
+        for namespace in (0..self.size).map(|node| self.namespace(node)).chain([self.switch()]) {
+            let _ = run("ip", &["netns", "del", &namespace]); // takes its ends of the cables along
         }
-        let _ = run("ip", &["link", "del", &self.bridge()]);
     }
 }
 

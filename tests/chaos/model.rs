@@ -227,6 +227,6 @@ impl Model {
     /// Whether what one node heard must still keep the instance shown by another.
     fn counts(&self, heard: Heard, by: usize, now: Ms) -> bool {
         let told = self.was_up(heard.node, heard.at, now.min(heard.at + SPREAD_MS));
-        heard.at + HEARD_MS >= now && told && self.linked(heard.node, by, heard.at) && self.linked(heard.node, by, now)
+        heard.at + HEARD_MS >= now && told && self.linked(heard.node, by, now)
     }
 }

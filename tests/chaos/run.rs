@@ -34,6 +34,8 @@ pub struct Size {
     pub services: usize,
     pub seed: u64,
     pub mode: Mode,
+    /// Whether the logs stay though nothing was violated.
+    pub keep: bool,
 }
 
 struct Run {
@@ -61,7 +63,7 @@ pub async fn run(scenario: &Scenario, size: &Size) -> Result<Report, String> {
     if let Err(stuck) = run.play(scenario, size.seed, patience).await {
         run.world.report.borrow_mut().violate(Kind::Stuck, None, || stuck);
     }
-    Ok(run.finish())
+    Ok(run.finish(size.keep))
 }
 
 /// A member that accepts and stays silent, for as long as the run's tasks live.
@@ -265,13 +267,13 @@ impl Run {
     }
 
     /// The report, with the logs kept where something was violated.
-    fn finish(mut self) -> Report {
+    fn finish(mut self, keep: bool) -> Report {
         let panics = self.cluster.panics();
         let mut report = std::mem::take(&mut *self.world.report.borrow_mut());
         for line in panics {
             report.violate(Kind::Stuck, None, || line);
         }
-        if report.failed() {
+        if keep || report.failed() {
             report.logs = Some(self.cluster.keep_logs());
         }
         report
