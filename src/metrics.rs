@@ -33,6 +33,12 @@ pub struct Metrics {
     pub tombstones_overdue: Counter,
     /// Instances judged unhealthy or expired here.
     pub judgements: Counter,
+    /// Buckets of the snapshot written or removed on disk.
+    pub snapshot_buckets: Counter,
+    /// Files of the snapshot that could not be written.
+    pub snapshot_failures: Counter,
+    /// Buckets on disk that could not be used at start.
+    pub snapshot_damaged: Counter,
     /// Service actors born anew after a panic.
     pub rebirths: Counter,
 }

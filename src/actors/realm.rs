@@ -6,6 +6,7 @@ use crate::actors::pusher::Documents;
 use crate::actors::renderings::Renderings;
 use crate::actors::roster::PeersPicture;
 use crate::actors::service::ServiceActor;
+use crate::actors::snapshot::SnapshotPicture;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::model::judging::JudgingRules;
@@ -68,6 +69,8 @@ pub struct Realm {
     /// What this node can do for clients.
     pub status: ArcSwap<ServerStatus>,
     pub pause: Arc<PauseWatch>,
+    /// How it stands with what is kept on disk.
+    pub snapshot: ArcSwap<SnapshotPicture>,
     /// Full beats heard while clients were not served.
     pub noted: NotedBeats,
     /// Chosen at random at start: who answers to it is this process.
@@ -91,6 +94,7 @@ impl Realm {
             peers: ArcSwap::default(),
             status: ArcSwap::default(),
             pause: Arc::default(),
+            snapshot: ArcSwap::default(),
             noted: NotedBeats::default(),
             nonce,
         }

@@ -77,7 +77,7 @@ async fn verbose(call: &Call, body: &mut String) {
     let census = call.edge.census.take(&call.edge.realm).await;
     let members = members(call);
     let alive = members.iter().filter(|member| member.is_alive()).count();
-    let lines: [(&str, String); 9] = [
+    let lines: [(&str, String); 10] = [
         ("version", env!("CARGO_PKG_VERSION").to_string()),
         ("address", crate::http::nodes::own_address(call).to_string()),
         ("status", call.edge.status().to_string()),
@@ -86,10 +86,23 @@ async fn verbose(call: &Call, body: &mut String) {
         ("services", census.services.to_string()),
         ("instances", format!("{} ({} healthy)", census.instances, census.healthy)),
         ("members", format!("{alive} up of {}", members.len())),
+        ("snapshot", snapshot(call)),
         ("messages dropped", call.edge.realm.metrics.mail_dropped.get().to_string()),
     ];
     for (name, value) in lines {
         let _ = writeln!(body, "{name}: {value}"); // writing to a String does not fail
+    }
+}
+
+/// When it was taken, and what is wrong with it.
+fn snapshot(call: &Call) -> String {
+    let realm = &call.edge.realm;
+    let picture = realm.snapshot.load();
+    let taken = picture.taken.map(|at| format!("taken {} s ago", realm.clock.now().since(at) / 1_000));
+    let problem = picture.problem.clone();
+    match taken.into_iter().chain(problem).collect::<Vec<String>>() {
+        nothing if nothing.is_empty() => "none taken yet".to_string(),
+        parts => parts.join(", "),
     }
 }
 
@@ -142,6 +155,21 @@ const METRICS: &[Metric] = &[
         name: "headcount_rebirths",
         help: "Service actors born anew after a panic",
         read: |s| Reading::Count(s.counters.rebirths.get()),
+    },
+    Metric {
+        name: "headcount_snapshot_buckets",
+        help: "Buckets of the snapshot written to disk",
+        read: |s| Reading::Count(s.counters.snapshot_buckets.get()),
+    },
+    Metric {
+        name: "headcount_snapshot_failures",
+        help: "Files of the snapshot that could not be written",
+        read: |s| Reading::Count(s.counters.snapshot_failures.get()),
+    },
+    Metric {
+        name: "headcount_snapshot_damaged",
+        help: "Buckets on disk that could not be used at start",
+        read: |s| Reading::Count(s.counters.snapshot_damaged.get()),
     },
     Metric {
         name: "headcount_tombstones_overdue",
