@@ -27,7 +27,7 @@ pub fn batch(realm: &Realm, owed: Vec<Owed<Arc<ServiceKey>>>) -> Cut {
     let now = realm.clock.now();
     let mut cut = Cut { data: Vec::new(), rest: Vec::new() };
     let mut room = ENTRIES_PER_MESSAGE;
-    for Owed { key, after, named } in owed {
+    for Owed { key, named } in owed {
         let Some(cell) = realm.cell(&key) else { continue };
         let picture = cell.view();
         let fits = named.entries.len().min(room);
@@ -38,7 +38,7 @@ pub fn batch(realm: &Realm, owed: Vec<Owed<Arc<ServiceKey>>>) -> Cut {
         }
         room -= fits;
         if !later.is_empty() {
-            cut.rest.push(Owed { key, after, named: Named { entries: later.to_vec(), settings: false } });
+            cut.rest.push(Owed { key, named: Named { entries: later.to_vec(), settings: false } });
         }
     }
     cut
