@@ -36,7 +36,7 @@ mod exchange;
 mod handlers;
 mod messages;
 
-pub use cut::{cut_entries, page};
+pub use cut::{ANSWER_BYTES_MAX, cut_entries, page};
 pub use exchange::bucket_keys;
 pub use messages::*;
 
