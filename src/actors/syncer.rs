@@ -36,7 +36,7 @@ mod exchange;
 mod handlers;
 mod messages;
 
-pub use cut::{cut_entries, page};
+pub use cut::{ANSWER_BYTES_MAX, cut_entries, page};
 pub use exchange::bucket_keys;
 pub use messages::*;
 
@@ -137,7 +137,7 @@ impl DistroSyncer {
         ctx.spawn(call.into_actor(self).map(move |answer, syncer, ctx| {
             let now = syncer.realm.clock.now();
             let outcome = match answer {
-                Ok(PeerReply::Done) => Outcome::Acked(Vec::new()),
+                Ok(PeerReply::Done) => Outcome::Acked,
                 other => {
                     debug!(peer:% = to, answer:? = other; "sync batch failed");
                     Outcome::Failed
@@ -180,7 +180,7 @@ impl DistroSyncer {
             if entries.is_empty() && !settings {
                 continue;
             }
-            if let Offered::Overflowed(keys) = peer.outbox.offer_named(event.key.clone(), &Named { entries, settings }) {
+            if let Offered::Overflowed(keys) = peer.outbox.offer(event.key.clone(), &Named { entries, settings }) {
                 self.realm.metrics.owed_dropped.add(keys as u64);
                 warn!(peer:% = address, keys; "too much is owed to a peer: a digest round will make up for it");
             }
