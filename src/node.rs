@@ -117,6 +117,11 @@ impl Node {
         self.addr
     }
 
+    /// Resolves when the node serves clients.
+    pub async fn ready(&self) {
+        self.core.realm.serving().await;
+    }
+
     pub fn realm(&self) -> &Arc<Realm> {
         &self.core.realm
     }

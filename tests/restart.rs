@@ -12,7 +12,9 @@ use std::time::Duration;
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(30);
 
 async fn start(data: &Path) -> Node {
-    Node::start(Config { data_dir: data.to_path_buf(), ..Config::for_test(0) }).await.expect("a node on a free port")
+    let node = Node::start(Config { data_dir: data.to_path_buf(), ..Config::for_test(0) }).await.expect("a node on a free port");
+    node.ready().await;
+    node
 }
 
 /// Status and body of a call below `/nacos/v1`.

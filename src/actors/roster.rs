@@ -127,7 +127,7 @@ impl RosterActor {
                     self.run(effect, ctx);
                 }
                 self.publish();
-                self.realm.status.store(Arc::new(status));
+                self.realm.set_status(status);
             }
             warmup::Effect::AskPage { peer, id, cursor } => {
                 let ask = self.syncer.send(PullPage { peer: peer.clone(), cursor });
