@@ -32,7 +32,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// How often it is looked whether anything is due. What raises the clock by more than its reserve is marked this much late.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(500);
+/// A round that takes long is not followed by the next one at once.
+const REST_MS: u64 = 5_000;
+const _: () = assert!(REST_MS <= ROUND_PERIOD_MS);
 
 /// Reads what is on disk and merges it; `true`: with the instances, all of them. Wants the registrar to know its threads.
 pub async fn load(core: &Core) -> bool {
@@ -47,7 +50,7 @@ pub struct SnapshotWriter {
     registrar: Addr<Registrar>,
     /// Ready without a break since.
     ready_since: Option<Millis>,
-    /// When the last round ended.
+    /// When the last round began; later, if it took long.
     rounded_at: Millis,
 }
 
@@ -102,7 +105,8 @@ impl SnapshotWriter {
         }
         self.rounded_at = now;
         ctx.spawn(async move { archive.round(Round::Periodic).await }.into_actor(self).map(|_, writer, _| {
-            writer.rounded_at = writer.archive.realm.clock.now();
+            let now = writer.archive.realm.clock.now();
+            writer.rounded_at = writer.rounded_at.max(now.before(ROUND_PERIOD_MS - REST_MS));
         }));
     }
 }
@@ -112,26 +116,30 @@ impl Archive {
     async fn round(&self, round: Round) -> bool {
         let mut files = self.files.lock().await;
         let epoch = self.realm.pause.epoch();
-        let mut fine = true;
         for bucket in 0..BUCKETS as u16 {
             if round == Round::Periodic && (self.closing.get() || !self.realm.is_serving()) {
                 return false;
             }
-            fine &= self.keep_bucket(bucket, &mut files).await;
+            if !self.keep_bucket(bucket, &mut files).await {
+                return false;
+            }
             tokio::task::yield_now().await;
         }
         // What was read before a pause is old news, and whoever is not Ready may have less than what is on disk.
         let valid = self.realm.pause.epoch() == epoch && (round == Round::Last || self.realm.is_serving());
-        if !fine || !valid {
+        if !valid {
             return false;
         }
         let manifest = Manifest { taken_ms: self.realm.clock.wall() };
         let written = self.disk.write(MANIFEST_NAME, write_manifest(&manifest)).await;
-        if !self.note(written) {
-            return false;
+        if self.note(written) {
+            let picture = SnapshotPicture { taken: Some(self.realm.clock.now()), problem: None };
+            if self.realm.snapshot.swap(Arc::new(picture)).problem.is_some() {
+                info!("the snapshot is written again");
+            }
+            return true;
         }
-        self.realm.snapshot.store(Arc::new(SnapshotPicture { taken: Some(self.realm.clock.now()), problem: None }));
-        true
+        false
     }
 
     /// `false`: what is on disk of this bucket is not what is here.
@@ -172,24 +180,15 @@ impl Archive {
         self.note(self.disk.write(CLOCK_NAME, write_clock(highest)).await);
     }
 
-    /// Tells of trouble when it begins and when it ends. `true`: there was none.
+    /// Tells of trouble when it begins; a complete snapshot ends it. `true`: there was none.
     fn note<T>(&self, worked: Result<T, DiskError>) -> bool {
-        let picture = self.realm.snapshot.load();
-        match (&worked, &picture.problem) {
-            (Ok(_), None) => {}
-            (Ok(_), Some(_)) => {
-                info!("the snapshot can be written again");
-                self.realm.snapshot.store(Arc::new(SnapshotPicture { problem: None, ..**picture }));
-            }
-            (Err(e), before) => {
-                self.realm.metrics.snapshot_failures.add(1);
-                if before.is_none() {
-                    error!("{e}: a restart will find the last snapshot that could be written; make room or mend the permissions");
-                }
-                self.realm.snapshot.store(Arc::new(SnapshotPicture { problem: Some(e.to_string()), ..**picture }));
-            }
+        let Err(e) = worked else { return true };
+        self.realm.metrics.snapshot_failures.add(1);
+        let picture = SnapshotPicture { problem: Some(e.to_string()), ..**self.realm.snapshot.load() };
+        if self.realm.snapshot.swap(Arc::new(picture)).problem.is_none() {
+            error!("{e}: a restart will find the last snapshot that could be written; make room or mend the permissions");
         }
-        worked.is_ok()
+        false
     }
 }
 
