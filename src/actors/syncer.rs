@@ -208,7 +208,7 @@ async fn merge(realm: Arc<Realm>, registrar: Addr<Registrar>, datum: Datum, orig
     let stamps = incoming.versions.iter().map(|v| v.stamped.stamp.max(v.status.life).max(v.status.judgement));
     let newest = stamps.chain(incoming.settings.as_ref().map(|s| s.stamp)).max();
     if let Some(Err(e)) = newest.map(|stamp| realm.stamps.observe(stamp.time, now)) {
-        realm.metrics.stamps_ahead.add(1);
+        realm.metrics.refuse_ahead(format!("datum of {key}: {e}"));
         return warn!(service:% = key, error:% = e; "datum refused");
     }
     let cell = match realm.cell(&key) {
