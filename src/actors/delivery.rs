@@ -53,7 +53,7 @@ fn follow_clock(realm: &Realm, key: &ServiceKey, incoming: &Incoming, origin: Or
     }
     let observed = realm.stamps.observe(newest.time, now);
     if let Err(e) = &observed {
-        realm.metrics.stamps_ahead.add(1);
+        realm.metrics.refuse_ahead(format!("datum of {key}: {e}"));
         warn!(service:% = key, error:% = e; "datum refused");
     }
     observed.is_ok()

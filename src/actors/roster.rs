@@ -204,7 +204,7 @@ impl RosterActor {
         match self.realm.stamps.observe(heartbeat.clock, self.realm.clock.now()) {
             Ok(()) => true,
             Err(e) => {
-                self.realm.metrics.stamps_ahead.add(1);
+                self.realm.metrics.refuse_ahead(format!("heartbeat of {}: {e}", heartbeat.address));
                 warn!(peer:% = heartbeat.address, error:% = e; "heartbeat refused");
                 false
             }
