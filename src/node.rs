@@ -110,7 +110,7 @@ impl Node {
     /// Stops serving, tells peers what they are owed and goodbye, retires the actors, then ends the server whose threads they
     /// live on.
     pub async fn stop(self) {
-        let Desk { realm, roster, syncer } = &self.core.desk;
+        let Desk { realm, roster, syncer, .. } = &self.core.desk;
         if roster.send(Drain).await.is_err() {
             warn!("the roster had ended before the node did");
         }

@@ -1,6 +1,7 @@
 //! The core of a node: its actors, leaves first, without the edge. The same for a real node and a simulated one.
 
 use crate::actors::desk::Desk;
+use crate::actors::java::JavaPeers;
 use crate::actors::notifier::{Listeners, Notifier, ServiceChanged};
 use crate::actors::realm::Realm;
 use crate::actors::registrar::Registrar;
@@ -46,8 +47,9 @@ impl Core {
         let listeners = Listeners { pushers, syncer: syncer.clone().recipient(), settings: settings.clone().recipient() };
         let notifier = Notifier::new(listeners, realm.clone()).start();
         registrar_ctx.run(Registrar::new(realm.clone(), notifier.recipient()));
+        let java = JavaPeers::new(realm.clone(), registrar.clone(), syncer.clone(), link.clone()).start();
         let roster = RosterActor::new(realm.clone(), link, syncer.clone(), advertised).start();
-        let desk = Desk { realm: realm.clone(), roster, syncer };
+        let desk = Desk { realm: realm.clone(), roster, syncer, java };
         Core { realm, registrar, settings, desk }
     }
 }

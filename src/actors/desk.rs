@@ -1,6 +1,7 @@
 //! Where peers' calls are answered, whichever way they come in: over HTTP, or through a simulated network.
 
 use crate::actors::door::HeardBeat;
+use crate::actors::java::JavaPeers;
 use crate::actors::mail::tell_addr;
 use crate::actors::realm::Realm;
 use crate::actors::roster::{GoodbyeCame, HeartbeatCame, RosterActor};
@@ -22,6 +23,7 @@ pub struct Desk {
     pub realm: Arc<Realm>,
     pub roster: Addr<RosterActor>,
     pub syncer: Addr<DistroSyncer>,
+    pub java: Addr<JavaPeers>,
 }
 
 impl Desk {
@@ -52,6 +54,7 @@ impl Desk {
                 Ok(PeerReply::Page { data, next })
             }
             PeerRequest::Whoami(nonce) => Ok(PeerReply::Whoami(nonce == self.realm.nonce)),
+            PeerRequest::Lists(_) => Err(PeerError::Broken("only Java nodes are asked for lists".to_string())),
             PeerRequest::Goodbye { address, id } => {
                 self.roster.send(GoodbyeCame { address, id }).await.map_err(stopping)?;
                 Ok(PeerReply::Done)

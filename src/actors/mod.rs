@@ -9,6 +9,7 @@
 pub mod core;
 pub mod desk;
 pub mod door;
+pub mod java;
 pub mod mail;
 pub mod notifier;
 pub mod pusher;

@@ -29,6 +29,8 @@ pub enum PeerRequest {
     Warmup(Option<Cursor>),
     /// Whether it is the process that chose this nonce.
     Whoami(u64),
+    /// The lists of these services, of a Java node.
+    Lists(Vec<Arc<ServiceKey>>),
     /// The sender is going.
     Goodbye {
         address: PeerAddr,
@@ -59,6 +61,8 @@ pub enum PeerReply {
         next: Option<Cursor>,
     },
     Whoami(bool),
+    /// Without stamps.
+    Lists(Vec<Datum>),
 }
 
 /// Why there is no answer.

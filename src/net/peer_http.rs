@@ -37,6 +37,7 @@ pub fn write_request(ask: &PeerRequest) -> PeerCall {
             call("POST", "entries", peer::write_entries_ask(&ask))
         }
         PeerRequest::Warmup(cursor) => PeerCall { method: "GET", path: warmup_path(cursor.as_ref()), body: Vec::new() },
+        PeerRequest::Lists(keys) => call("GET", "datum", datum::write_lists_ask(keys.iter().map(|key| &**key))),
         PeerRequest::Whoami(nonce) => call("GET", &format!("whoami?nonce={nonce}"), Vec::new()),
         PeerRequest::Goodbye { address, id } => call("POST", "goodbye", peer::write_goodbye(*id, address)),
     }
@@ -102,6 +103,7 @@ pub fn write_reply(reply: &PeerReply) -> Vec<u8> {
             peer::write_page(&datum::write(data), next.as_ref())
         }
         PeerReply::Whoami(mine) => peer::write_whoami(*mine),
+        PeerReply::Lists(data) => datum::write(data),
     }
 }
 
@@ -120,6 +122,7 @@ pub fn read_reply(ask: &PeerRequest, body: &[u8]) -> Result<PeerReply, PeerError
             next: next.map(|NextPage { bucket, after, entry }| Cursor { bucket, after, entry }),
         }),
         PeerRequest::Whoami(_) => peer::read_whoami(body).map(PeerReply::Whoami),
+        PeerRequest::Lists(_) => datum::read_lists(body).map(|lists| PeerReply::Lists(lists.data)),
     };
     read.map_err(|e| PeerError::Broken(e.to_string()))
 }
