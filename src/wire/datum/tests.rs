@@ -167,7 +167,7 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(refusal(""), "datum: EOF while parsing a value at line 1 column 0");
     assert_eq!(refusal("[]"), "datum: invalid type: sequence, expected an object of datum keys and datums at line 1 column 0");
     assert_eq!(item("null", ""), format!("datum: {KEY}: instanceList[0] is null at line 1 column 106"));
-    assert_eq!(item(r#"{"port":1}"#, ""), format!("datum: {KEY}: ?:1: ip or port is missing at line 1 column 111"));
+    assert_eq!(item(r#"{"port":1}"#, ""), format!("datum: {KEY}: ?:1: ip or port is missing at line 1 column 112"));
     let weight = item(r#"{"ip":"h","port":1,"weight":"x"}"#, "");
     assert_eq!(weight, format!("datum: {KEY}: invalid type: string \"x\", expected f64 at line 1 column 129"));
     let bare = item(r#"{"ip":"h","port":1}"#, r#","lastRefTime":1"#);
