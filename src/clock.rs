@@ -30,6 +30,11 @@ impl Clock {
         CLOCK_BEGINS + self.origin.elapsed().as_millis() as u64
     }
 
+    /// The wall time (epoch ms) as this clock tells it: that of its beginning, and what has passed since.
+    pub fn wall(&self) -> u64 {
+        self.wall_at_origin + self.now().since(CLOCK_BEGINS)
+    }
+
     /// The wall time (epoch ms) that `Clock::now` began at.
     pub fn wall_at_beginning(&self) -> u64 {
         self.wall_at_origin

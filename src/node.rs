@@ -86,7 +86,7 @@ impl Node {
         let core = Core::start(CoreParts {
             realm,
             link,
-            pushers: pushers.iter().map(|pusher| pusher.clone().recipient()).collect(),
+            pushers: pushers.clone(),
             advertised: members::advertised(&config, addr.port()),
             limits: QueueLimits { owed_keys: config.limits.owed_keys, beats_waiting: config.limits.beats_waiting },
         });

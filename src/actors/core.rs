@@ -2,7 +2,8 @@
 
 use crate::actors::desk::Desk;
 use crate::actors::java::JavaPeers;
-use crate::actors::notifier::{Listeners, Notifier, ServiceChanged};
+use crate::actors::notifier::{Listeners, Notifier};
+use crate::actors::pusher::Pusher;
 use crate::actors::realm::Realm;
 use crate::actors::registrar::Registrar;
 use crate::actors::roster::RosterActor;
@@ -10,7 +11,7 @@ use crate::actors::settings::SettingsKeeper;
 use crate::actors::syncer::{DistroSyncer, QueueLimits};
 use crate::model::peer::PeerAddr;
 use crate::net::link::PeerLink;
-use actix::{Actor, Addr, Recipient};
+use actix::{Actor, Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub struct CoreParts {
     pub realm: Arc<Realm>,
     pub link: Rc<dyn PeerLink>,
     /// Told of what consumers see.
-    pub pushers: Vec<Recipient<ServiceChanged>>,
+    pub pushers: Vec<Addr<Pusher>>,
     /// This node's own address, where configuration says it.
     pub advertised: Option<PeerAddr>,
     pub limits: QueueLimits,
@@ -44,12 +45,13 @@ impl Core {
         let registrar = actix::AsyncContext::address(&registrar_ctx);
         let syncer = DistroSyncer::new(realm.clone(), registrar.clone(), link.clone(), limits).start();
         let settings = SettingsKeeper::new(realm.clone(), registrar.clone()).start();
-        let listeners = Listeners { pushers, syncer: syncer.clone().recipient(), settings: settings.clone().recipient() };
+        let told = pushers.iter().map(|pusher| pusher.clone().recipient()).collect();
+        let listeners = Listeners { pushers: told, syncer: syncer.clone().recipient(), settings: settings.clone().recipient() };
         let notifier = Notifier::new(listeners, realm.clone()).start();
         registrar_ctx.run(Registrar::new(realm.clone(), notifier.recipient()));
         let java = JavaPeers::new(realm.clone(), registrar.clone(), syncer.clone(), link.clone()).start();
         let roster = RosterActor::new(realm.clone(), link, syncer.clone(), advertised).start();
-        let desk = Desk { realm: realm.clone(), roster, syncer, java };
+        let desk = Desk { realm: realm.clone(), roster, syncer, java, pushers };
         Core { realm, registrar, settings, desk }
     }
 }
