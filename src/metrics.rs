@@ -33,6 +33,8 @@ pub struct Metrics {
     pub last_ahead: ArcSwapOption<String>,
     /// Calls of peers refused for a wrong or missing secret.
     pub peers_refused: Counter,
+    /// Services and instances in lists of Java nodes that were skipped: names or addresses nothing may be registered with.
+    pub lists_skipped: Counter,
     /// Tombstones dropped at their longest age though a peer was away.
     pub tombstones_overdue: Counter,
     /// Instances judged unhealthy or expired here.

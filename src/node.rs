@@ -98,7 +98,7 @@ impl Node {
         let core = Core::start(CoreParts {
             realm,
             link,
-            pushers: pushers.iter().map(|pusher| pusher.clone().recipient()).collect(),
+            pushers: pushers.clone(),
             advertised: members::advertised(&config, addr.port()),
             limits: QueueLimits { owed_keys: config.limits.owed_keys, beats_waiting: config.limits.beats_waiting },
             disk,
@@ -129,7 +129,7 @@ impl Node {
     /// Stops serving, tells peers what they are owed and goodbye, writes the snapshot, retires the actors, then ends the server
     /// whose threads they live on.
     pub async fn stop(self) {
-        let Desk { realm, roster, syncer } = &self.core.desk;
+        let Desk { realm, roster, syncer, .. } = &self.core.desk;
         let was_ready = **realm.status.load() == ServerStatus::Ready;
         if roster.send(Drain).await.is_err() {
             warn!("the roster had ended before the node did");
@@ -240,7 +240,11 @@ async fn serve(
         actix_rt::spawn(tell_beats(edge.clone()));
         App::new().app_data(Data::new(edge)).default_service(web::to(dispatch))
     })
-    .on_connect(move |_, data| {
+    .on_connect(move |io, data| {
+        if let Some(socket) = io.downcast_ref::<actix_web::rt::net::TcpStream>() {
+            // Answers are small: one that waits for the client's ack of the one before would wait for nothing else.
+            let _ = socket.set_nodelay(true);
+        }
         data.insert(ConnectionEpoch(pause.connection_epoch()));
     })
     .workers(workers)

@@ -1,7 +1,9 @@
 //! The core of a node: its actors, leaves first, without the edge. The same for a real node and a simulated one.
 
 use crate::actors::desk::Desk;
-use crate::actors::notifier::{Listeners, Notifier, ServiceChanged};
+use crate::actors::java::JavaPeers;
+use crate::actors::notifier::{Listeners, Notifier};
+use crate::actors::pusher::Pusher;
 use crate::actors::realm::Realm;
 use crate::actors::registrar::Registrar;
 use crate::actors::roster::RosterActor;
@@ -11,7 +13,7 @@ use crate::actors::syncer::{DistroSyncer, QueueLimits};
 use crate::model::peer::PeerAddr;
 use crate::net::disk::Disk;
 use crate::net::link::PeerLink;
-use actix::{Actor, Addr, Recipient};
+use actix::{Actor, Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ pub struct CoreParts {
     pub realm: Arc<Realm>,
     pub link: Rc<dyn PeerLink>,
     /// Told of what consumers see.
-    pub pushers: Vec<Recipient<ServiceChanged>>,
+    pub pushers: Vec<Addr<Pusher>>,
     /// This node's own address, where configuration says it.
     pub advertised: Option<PeerAddr>,
     pub limits: QueueLimits,
@@ -49,11 +51,13 @@ impl Core {
         let registrar = actix::AsyncContext::address(&registrar_ctx);
         let syncer = DistroSyncer::new(realm.clone(), registrar.clone(), link.clone(), limits).start();
         let settings = SettingsKeeper::new(realm.clone(), registrar.clone()).start();
-        let listeners = Listeners { pushers, syncer: syncer.clone().recipient(), settings: settings.clone().recipient() };
+        let told = pushers.iter().map(|pusher| pusher.clone().recipient()).collect();
+        let listeners = Listeners { pushers: told, syncer: syncer.clone().recipient(), settings: settings.clone().recipient() };
         let notifier = Notifier::new(listeners, realm.clone()).start();
         registrar_ctx.run(Registrar::new(realm.clone(), notifier.recipient()));
+        let java = JavaPeers::new(realm.clone(), registrar.clone(), syncer.clone(), link.clone()).start();
         let roster = RosterActor::new(realm.clone(), link, syncer.clone(), advertised).start();
-        let desk = Desk { realm: realm.clone(), roster, syncer };
+        let desk = Desk { realm: realm.clone(), roster, syncer, java, pushers };
         let snapshot = disk.map(|disk| SnapshotWriter::new(realm.clone(), registrar.clone(), disk).start());
         Core { realm, registrar, settings, desk, snapshot }
     }

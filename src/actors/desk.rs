@@ -1,15 +1,22 @@
 //! Where peers' calls are answered, whichever way they come in: over HTTP, or through a simulated network.
 
 use crate::actors::door::HeardBeat;
+use crate::actors::java::JavaPeers;
 use crate::actors::mail::tell_addr;
+use crate::actors::pusher::{ListSubscribers, Pusher};
 use crate::actors::realm::Realm;
 use crate::actors::roster::{GoodbyeCame, HeartbeatCame, RosterActor};
 use crate::actors::service::Evidence;
-use crate::actors::syncer::{ANSWER_BYTES_MAX, BeatsHeard, DatumCame, DistroSyncer, RelayBeats, bucket_keys, cut_entries, page};
+use crate::actors::syncer::{
+    ANSWER_BYTES_MAX, AskSubscribers, BeatsHeard, DatumCame, DistroSyncer, RelayBeats, bucket_keys, cut_entries, page,
+};
 use crate::model::entry::{Slot, State};
+use crate::model::name::ServiceKey;
 use crate::model::peer_beat::PeerBeat;
 use crate::model::time::Millis;
 use crate::net::link::{PeerError, PeerReply, PeerRequest};
+use crate::protocol::pushbook::Subscriber;
+use crate::wire::service::SubscriberRow;
 use actix::Addr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +29,8 @@ pub struct Desk {
     pub realm: Arc<Realm>,
     pub roster: Addr<RosterActor>,
     pub syncer: Addr<DistroSyncer>,
+    pub java: Addr<JavaPeers>,
+    pub pushers: Vec<Addr<Pusher>>,
 }
 
 impl Desk {
@@ -52,11 +61,30 @@ impl Desk {
                 Ok(PeerReply::Page { data, next })
             }
             PeerRequest::Whoami(nonce) => Ok(PeerReply::Whoami(nonce == self.realm.nonce)),
+            PeerRequest::Subscribers(key) => Ok(PeerReply::Subscribers(self.subscribers(&key).await)),
+            PeerRequest::Lists(_) => Err(PeerError::Broken("only Java nodes are asked for lists".to_string())),
             PeerRequest::Goodbye { address, id } => {
                 self.roster.send(GoodbyeCame { address, id }).await.map_err(stopping)?;
                 Ok(PeerReply::Done)
             }
         }
+    }
+
+    /// Those this node pushes a service's changes to; no peer is asked.
+    pub async fn subscribers(&self, key: &ServiceKey) -> Vec<SubscriberRow> {
+        let asks = self.pushers.iter().map(|pusher| pusher.send(ListSubscribers { service: Some(key.clone()) }));
+        let lists = futures_util::future::join_all(asks).await;
+        let row = |s: Subscriber| SubscriberRow::new(key, s.addr, &s.agent, &s.app);
+        lists.into_iter().filter_map(Result::ok).flatten().map(row).collect()
+    }
+
+    /// As [`subscribers`](Self::subscribers), of all nodes that answer in time.
+    pub async fn subscribers_anywhere(&self, key: &ServiceKey) -> Vec<SubscriberRow> {
+        let (ours, theirs) = tokio::join!(self.subscribers(key), self.syncer.send(AskSubscribers(key.clone())));
+        let mut rows: Vec<SubscriberRow> = ours.into_iter().chain(theirs.unwrap_or_default()).collect();
+        rows.sort();
+        rows.dedup(); // a client asks one node after another
+        rows
     }
 
     /// A worker's batch of beats, for the peers.

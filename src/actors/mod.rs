@@ -10,6 +10,7 @@ pub mod core;
 pub mod delivery;
 pub mod desk;
 pub mod door;
+pub mod java;
 pub mod mail;
 pub mod notifier;
 pub mod pusher;

@@ -40,6 +40,9 @@ pub use cut::{ANSWER_BYTES_MAX, cut_entries, page};
 pub use exchange::bucket_keys;
 pub use messages::*;
 
+/// What an operator waits for the peers' subscribers.
+const SUBSCRIBERS_MAX: Duration = Duration::from_millis(300);
+
 // === the actor ===
 
 struct Peer {

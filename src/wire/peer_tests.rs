@@ -43,6 +43,11 @@ fn bodies_as_people_see_them() {
     assert_eq!(text(write_page(b"{}", Some(&next))), r#"{"next":{"bucket":3,"after":"k","entry":7},"data":{}}"#);
     assert_eq!(text(write_page(b"{}", None)), r#"{"next":null,"data":{}}"#);
     assert_eq!(text(write_whoami(true)), r#"{"mine":true}"#);
+    let row = SubscriberRow::new(&ServiceKey::new("n", "g@@a"), ([127, 0, 0, 1], 5).into(), "Java", "app");
+    let rows =
+        r#"{"subscribers":[{"addrStr":"127.0.0.1:5","agent":"Java","app":"app","ip":"127.0.0.1","namespaceId":"n","serviceName":"g@@a"}]}"#;
+    assert_eq!(text(write_subscribers(std::slice::from_ref(&row))), rows);
+    assert_eq!(read_subscribers(rows.as_bytes()), Ok(vec![row]));
     assert_eq!(text(write_goodbye(1, &PeerAddr::new("h", 1))), r#"{"id":"1","address":"h:1"}"#);
 }
 

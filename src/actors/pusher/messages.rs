@@ -45,11 +45,6 @@ pub struct ListUnacked;
 #[rtype(result = "()")]
 pub struct Reset;
 
-/// Count from 0 again (Nacos does at midnight).
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct ZeroCounters;
-
 #[derive(Message)]
 #[rtype(result = "PusherState")]
 pub struct Observe;
