@@ -43,8 +43,8 @@ const REQUEST_HEAD_MAX: Duration = Duration::from_secs(20);
 const SHUTDOWN_S_MAX: u64 = 3;
 /// What is owed to peers gets this long at stop.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
-/// The last snapshot gets this long.
-const CLOSE_MAX: Duration = Duration::from_millis(2_500);
+/// The last snapshot gets what is left of this from the beginning of the stop: with the server's time that makes less than 10 s.
+const CLOSED_AFTER_MS: u64 = 6_000;
 /// Writing the clock at stop gets this long.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
 const BACKLOG: u32 = 4_096;
@@ -130,6 +130,7 @@ impl Node {
     /// whose threads they live on.
     pub async fn stop(self) {
         let Desk { realm, roster, syncer, .. } = &self.core.desk;
+        let closed_by = realm.clock.now() + CLOSED_AFTER_MS;
         let was_ready = **realm.status.load() == ServerStatus::Ready;
         if roster.send(Drain).await.is_err() {
             warn!("the roster had ended before the node did");
@@ -137,7 +138,8 @@ impl Node {
         if tokio::time::timeout(FLUSH_MAX, syncer.send(Flush)).await.is_err() {
             warn!("peers did not take all they were owed in time: digests will make up for it");
         }
-        self.close_snapshot(was_ready).await;
+        let left_ms = closed_by.since(realm.clock.now());
+        self.close_snapshot(was_ready, Duration::from_millis(left_ms)).await;
         for cell in realm.index.all() {
             if cell.handle().send(Retire).await.is_err() {
                 continue; // it has gone already
@@ -153,9 +155,9 @@ impl Node {
         }
     }
 
-    async fn close_snapshot(&self, was_ready: bool) {
+    async fn close_snapshot(&self, was_ready: bool, within: Duration) {
         let Some(writer) = &self.core.snapshot else { return };
-        match tokio::time::timeout(CLOSE_MAX, writer.send(Close { was_ready })).await {
+        match tokio::time::timeout(within, writer.send(Close { was_ready })).await {
             Ok(Ok(true)) => info!("snapshot written"),
             Ok(_) if !was_ready => info!("no snapshot is written: the node was not ready, and what is on disk may be better"),
             Ok(_) => {} // the writer has said why
