@@ -143,13 +143,12 @@ fn bits(realm: Arc<Realm>, parts: impl Iterator<Item = Vec<Arc<Cell>>>) -> impl 
         })
     });
     let mut is_open = false;
-    let opened = rendered.map(Some).chain([None]).map(move |bit| match bit {
+    rendered.map(Some).chain([None]).map(move |bit| match bit {
         Some(bit) => {
             is_open = true;
             bit
         }
         None if is_open => Bytes::from_static(b"}"),
         None => Bytes::from_static(b"{}"),
-    });
-    opened
+    })
 }
