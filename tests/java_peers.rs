@@ -181,7 +181,8 @@ async fn a_checksum_that_differs_is_asked_about_and_deletes_nothing() {
     let port = java.addrs()[0].port();
     let java = java.run();
     let handle = java.handle();
-    let _served = tokio::task::spawn_local(java);
+    let served = actix_rt::System::current().arbiter().spawn(async move { java.await.expect("it serves") });
+    assert!(served);
 
     let rig = Rig::start(port).await;
     rig.put_datum(OF_1_4_8).await;

@@ -11,7 +11,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use std::fmt::Write;
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const SECRET: &str = "x7Kq-secret-of-the-cluster-Zp93";
@@ -28,7 +28,7 @@ impl Log for Heard {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let mut text = self.0.lock().expect("nobody panics here");
+        let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = writeln!(text, "{} {} {} {:?}", record.level(), record.target(), record.args(), record.key_values().to_string_pairs());
     }
 
@@ -175,12 +175,22 @@ async fn without_the_secret_nothing_happens_and_with_it_nobody_reads_it_in_a_log
     assert_eq!(status, 403, "lists without stamps are for Java nodes that are named");
 
     subscribers_of_both_nodes_are_told(&a, &b).await;
+    the_gate_lets_no_agent_pass_that_proves_nothing(&a).await;
     a.stop().await;
     b.stop().await;
-    let heard = HEARD.0.lock().expect("nobody panicked");
+    let heard = HEARD.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     assert!(heard.contains("TRACE") && heard.contains("peer"), "the log was not heard: {heard}");
     let line = heard.lines().find(|line| line.contains(SECRET) || line.contains(&SECRET[4..]));
     assert_eq!(line, None, "the secret is in the log");
+}
+
+async fn the_gate_lets_no_agent_pass_that_proves_nothing(node: &Node) {
+    let (status, _) = call(node, "PUT", "operator/switches?entry=overriddenServerStatus&value=DOWN&debug=true", &[], "").await;
+    assert_eq!(status, 200);
+    let (agent, list) = (("User-Agent", "Nacos-Server:1.1.4"), "instance/list?serviceName=a");
+    assert_eq!(call(node, "GET", list, &[agent], "").await.0, 503);
+    assert_eq!(call(node, "GET", list, &[agent, ("X-Headcount-Secret", "wrong")], "").await.0, 503);
+    assert_eq!(call(node, "GET", list, &[agent, ("X-Headcount-Secret", SECRET)], "").await.0, 200);
 }
 
 async fn subscribers_of_both_nodes_are_told(a: &Node, b: &Node) {
