@@ -6,6 +6,7 @@
 
 mod floor;
 mod http;
+mod instructions;
 mod latency;
 mod load;
 mod peers;
@@ -27,6 +28,7 @@ const HELP: &str = "cargo bench [-- PARTS] [SETTINGS]
 
 parts     (none)      the quick table, about three minutes
           http        requests per second of all workloads, side by side with the floor and r-nacos
+          instructions  of a request, by valgrind, if it is installed
           latency     lists while 5,000 instances a second register
           push        from a change to its UDP packets
           peers       from one node to the two others, and what they send each other
@@ -110,7 +112,7 @@ fn parsed(args: &[String]) -> Option<(Vec<String>, Settings)> {
             "--no-rival" => settings.with_rival = false,
             "--no-floor" => settings.with_floor = false,
             "--huge" => settings.huge = true,
-            part @ ("http" | "latency" | "push" | "peers" | "scale") => parts.push(part.to_string()),
+            part @ ("http" | "instructions" | "latency" | "push" | "peers" | "scale") => parts.push(part.to_string()),
             _ => return None,
         }
     }
@@ -130,6 +132,11 @@ fn measure(parts: &[String], settings: &Settings) -> std::io::Result<()> {
         let mut workloads = http::workloads(quick, settings.headers);
         workloads.retain(|w| w.name.contains(&settings.only));
         http::run(&mut report, &workloads, settings)?;
+    }
+    if wanted("instructions") {
+        let mut workloads = http::workloads(true, settings.headers);
+        workloads.retain(|w| w.name.contains(&settings.only));
+        instructions::run(&mut report, &workloads, settings)?;
     }
     if quick || wanted("latency") {
         latency::run(&mut report, settings)?;

@@ -45,24 +45,36 @@ pub fn out_dir() -> PathBuf {
 
 /// A bare actix-web server with one worker.
 pub fn floor() -> io::Result<Process> {
+    floor_under(&[])
+}
+
+/// The floor, started by another command.
+pub fn floor_under(starter: &[String]) -> io::Result<Process> {
     let (port, home) = (free_port(), tempfile::tempdir()?);
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = command(starter, std::env::current_exe()?);
     command.arg(FLOOR).arg(port.to_string());
     ready(start("floor", command, SocketAddr::from(([127, 0, 0, 1], port)), home)?)
 }
 
 /// A node on its own.
 pub fn headcount(workers: usize) -> io::Result<Process> {
-    let mut node = headcount_on(SocketAddr::from(([127, 0, 0, 1], free_port())), workers, &[])?;
-    node.wait_until_ready()?;
-    Ok(node)
+    ready(headcount_at(&[], SocketAddr::from(([127, 0, 0, 1], free_port())), workers, &[])?)
+}
+
+/// A node with one worker, started by another command.
+pub fn headcount_under(starter: &[String]) -> io::Result<Process> {
+    ready(headcount_at(starter, SocketAddr::from(([127, 0, 0, 1], free_port())), 1, &[])?)
 }
 
 /// A node with more flags and environment (`KEY=value`), which need not be ready yet.
 pub fn headcount_on(addr: SocketAddr, workers: usize, more: &[String]) -> io::Result<Process> {
+    headcount_at(&[], addr, workers, more)
+}
+
+fn headcount_at(starter: &[String], addr: SocketAddr, workers: usize, more: &[String]) -> io::Result<Process> {
     let home = tempfile::tempdir()?;
-    let binary = std::env::var_os("HEADCOUNT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_headcount").into());
-    let mut command = Command::new(binary);
+    let binary = std::env::var_os("BENCH_NODE").unwrap_or_else(|| env!("CARGO_BIN_EXE_headcount").into());
+    let mut command = command(starter, binary.into());
     command.args(["--bind", &addr.ip().to_string(), "--port", &addr.port().to_string()]).args(["--http-workers", &workers.to_string()]);
     command.arg("--data-dir").arg(home.path().join("data")).current_dir(home.path());
     for name in ["MODE", "MEMBER_LIST", "NACOS_SERVERS", "HEADCOUNT_CONFIG_DIR", "HEADCOUNT_HTTP_WORKERS"] {
@@ -87,6 +99,17 @@ pub fn rnacos() -> io::Result<Option<Process>> {
     command.env("RNACOS_GRPC_PORT", free_port().to_string()).env("RNACOS_HTTP_CONSOLE_PORT", free_port().to_string());
     command.env("RNACOS_DATA_DIR", home.path().join("data")).env("RNACOS_CONFIG_DB_DIR", home.path().join("db"));
     ready(start("r-nacos", command, SocketAddr::from(([127, 0, 0, 1], port)), home)?).map(Some)
+}
+
+fn command(starter: &[String], binary: PathBuf) -> Command {
+    match starter {
+        [] => Command::new(binary),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(binary);
+            command
+        }
+    }
 }
 
 fn ready(mut process: Process) -> io::Result<Process> {
