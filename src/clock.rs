@@ -1,18 +1,25 @@
 //! The only file that reads time. tokio's clock is underneath, so a paused runtime pauses us too.
 
 use crate::model::time::Millis;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What `now` is when the clock begins: far enough from zero that what happened before this process has a place too.
 pub const CLOCK_BEGINS: Millis = Millis(48 * 60 * 60 * 1000);
 
 /// A process's monotonic timer. Cheap to clone; all clones tell the same time.
+///
+/// The system's timer stands while the machine is suspended; what it lost is made up for when a pause is noticed, or silence would
+/// look younger than it is and stamps would fall behind those of other nodes.
 #[derive(Clone, Debug)]
 pub struct Clock {
     origin: tokio::time::Instant,
     wall_at_origin: u64,
     /// The machine's wall clock is what it says; a simulated one goes on evenly.
     follows_machine: bool,
+    /// What the timer has lost, ms.
+    lost: Arc<AtomicU64>,
 }
 
 impl Clock {
@@ -24,12 +31,21 @@ impl Clock {
     /// A clock whose wall time begins at `wall` (epoch ms), whatever the machine says: for simulated skew.
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads time")]
     pub fn beginning_at(wall: u64) -> Clock {
-        Clock { origin: tokio::time::Instant::now(), wall_at_origin: wall, follows_machine: false }
+        Clock { origin: tokio::time::Instant::now(), wall_at_origin: wall, follows_machine: false, lost: Arc::default() }
     }
 
     /// Now, on the monotonic timer.
     pub fn now(&self) -> Millis {
-        CLOCK_BEGINS + self.origin.elapsed().as_millis() as u64
+        CLOCK_BEGINS + self.elapsed_ms() + self.lost.load(Ordering::Acquire)
+    }
+
+    /// So much has passed since this clock began, suspension included: the timer is put right if it has lost some of it.
+    pub fn catch_up(&self, passed_ms: u64) {
+        self.lost.fetch_max(passed_ms.saturating_sub(self.elapsed_ms()), Ordering::AcqRel);
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.origin.elapsed().as_millis() as u64
     }
 
     /// The wall time (epoch ms) that `Clock::now` began at.

@@ -3,7 +3,7 @@
 //! A thread of its own writes the time a few times a second; whoever is about to believe what waited in a socket compares. Each
 //! pause begins an *epoch*: what was opened or asked in an earlier one is neither evidence nor a write.
 
-use crate::clock::boot_ms;
+use crate::clock::{Clock, boot_ms};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +19,8 @@ const BACKLOG_MS: u64 = 1_000;
 pub struct PauseWatch {
     /// Ms since the machine was started, where it is not the system that says so.
     told: Option<Arc<AtomicU64>>,
+    /// The timer to put right after a pause, and when it began, ms since the machine was started.
+    timer: Option<(Clock, u64)>,
     ticked: AtomicU64,
     epoch: AtomicU64,
     /// The longest gap nobody has dealt with yet, ms; 0: none.
@@ -29,10 +31,17 @@ pub struct PauseWatch {
 }
 
 impl PauseWatch {
-    /// Watches by a clock that others move: for worlds where a process cannot be stopped for real. Who moves it calls `tick`.
-    pub fn told_by(clock: Arc<AtomicU64>) -> PauseWatch {
-        let ticked = AtomicU64::new(clock.load(Ordering::Acquire));
-        PauseWatch { told: Some(clock), ticked, watched: AtomicBool::new(true), ..PauseWatch::default() }
+    /// Puts this timer, which has just begun, right after each pause.
+    pub fn of(timer: Clock) -> PauseWatch {
+        PauseWatch { timer: Some((timer, boot_ms())), ..PauseWatch::default() }
+    }
+
+    /// As [`of`](Self::of), by a clock that others move: for worlds where a process cannot be stopped for real. Who moves it calls
+    /// [`tick`](Self::tick).
+    pub fn told_by(machine: Arc<AtomicU64>, timer: Clock) -> PauseWatch {
+        let now = machine.load(Ordering::Acquire);
+        let (ticked, watched) = (AtomicU64::new(now), AtomicBool::new(true));
+        PauseWatch { told: Some(machine), timer: Some((timer, now)), ticked, watched, ..PauseWatch::default() }
     }
 
     fn boot_ms(&self) -> u64 {
@@ -80,6 +89,9 @@ impl PauseWatch {
         let gap = now.saturating_sub(ticked);
         if gap > PAUSE_MS && self.ticked.compare_exchange(ticked, now, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             self.woke.store(now, Ordering::Release);
+            if let Some((timer, began)) = &self.timer {
+                timer.catch_up(now.saturating_sub(*began));
+            }
             self.begin_epoch(gap);
         }
     }

@@ -12,7 +12,7 @@ use crate::actors::snapshot::SnapshotWriter;
 use crate::actors::syncer::{DistroSyncer, QueueLimits};
 use crate::model::peer::PeerAddr;
 use crate::net::disk::Disk;
-use crate::net::link::PeerLink;
+use crate::net::link::{PeerLink, WakefulLink};
 use actix::{Actor, Addr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -46,6 +46,7 @@ impl Core {
     /// Starts them on this thread. The registrar still has to be told the threads that services may live on.
     pub fn start(parts: CoreParts) -> Core {
         let CoreParts { realm, link, pushers, advertised, limits, disk } = parts;
+        let link: Rc<dyn PeerLink> = Rc::new(WakefulLink::new(link, realm.pause.clone()));
         // The one knot: births need the notifier, and the syncer that it tells needs births.
         let registrar_ctx = actix::Context::<Registrar>::new();
         let registrar = actix::AsyncContext::address(&registrar_ctx);

@@ -85,7 +85,6 @@ impl Realm {
         let now = clock.now();
         Realm {
             stamps: HybridClock::new(node, clock.wall_at_beginning(), crate::clock::CLOCK_BEGINS.min(now)),
-            clock,
             index: Index::default(),
             switches: SwitchBoard::default(),
             namespaces: Namespaces::default(),
@@ -96,8 +95,9 @@ impl Realm {
             peers: ArcSwap::default(),
             status: ArcSwap::default(),
             status_moved: Notify::new(),
-            pause: Arc::default(),
+            pause: Arc::new(PauseWatch::of(clock.clone())),
             snapshot: ArcSwap::default(),
+            clock,
             noted: NotedBeats::default(),
             nonce,
         }
@@ -106,10 +106,12 @@ impl Realm {
     /// Runs an event with the present moment for this service.
     pub fn at_moment<R>(&self, key: &ServiceKey, event: impl FnOnce(&Moment<'_>) -> R) -> R {
         let judging = self.judging.load();
+        // A timer that rings at the end of a pause knows nothing of what was heard meanwhile.
+        let asleep = self.pause.gap().map(|_| JudgingRules { judges: false, all_up_since: None, ..**judging });
         event(&Moment {
             now: self.clock.now(),
             clock: &self.stamps,
-            judging: &judging,
+            judging: asleep.as_ref().unwrap_or(&judging),
             owner: self.owns(key),
             checks: self.switches.load().health_check_enabled,
             expires: self.rules.expires,

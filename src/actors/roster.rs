@@ -131,10 +131,9 @@ impl RosterActor {
             }
             warmup::Effect::AskPage { peer, id, cursor } => {
                 let ask = self.syncer.send(PullPage { peer: peer.clone(), cursor });
-                let epoch = self.realm.pause.epoch();
                 ctx.spawn(ask.into_actor(self).map(move |answer, actor, ctx| {
                     let event = match answer {
-                        Ok(Ok(next)) if actor.realm.pause.epoch() == epoch => warmup::Event::Page { peer, id, next },
+                        Ok(Ok(next)) => warmup::Event::Page { peer, id, next },
                         _ => warmup::Event::PageFailed { peer, id },
                     };
                     actor.warm(event, ctx);
@@ -173,19 +172,13 @@ impl RosterActor {
         let now = self.realm.clock.now();
         let (root, clock) = (self.realm.index.sums().root(), self.realm.stamps.highest(now));
         let heartbeat = self.roster.heartbeat(&to, me, root, clock, now);
-        let epoch = self.realm.pause.epoch();
         let call = self.link.call(&to, PeerRequest::Heartbeat(heartbeat));
-        ctx.spawn(call.into_actor(self).map(move |answer, actor, ctx| {
-            if actor.realm.pause.epoch() != epoch {
-                return actor.on(roster::Event::Missed(to), ctx); // it waited while we stood still
-            }
-            match answer {
-                Ok(PeerReply::Heartbeat(heartbeat)) => actor.answered(to, heartbeat, ctx),
-                Err(PeerError::Refused) => actor.on(roster::Event::Refused(to), ctx),
-                other => {
-                    debug!(peer:% = to, answer:? = other; "heartbeat missed");
-                    actor.on(roster::Event::Missed(to), ctx);
-                }
+        ctx.spawn(call.into_actor(self).map(move |answer, actor, ctx| match answer {
+            Ok(PeerReply::Heartbeat(heartbeat)) => actor.answered(to, heartbeat, ctx),
+            Err(PeerError::Refused) => actor.on(roster::Event::Refused(to), ctx),
+            other => {
+                debug!(peer:% = to, answer:? = other; "heartbeat missed");
+                actor.on(roster::Event::Missed(to), ctx);
             }
         }));
     }

@@ -70,6 +70,11 @@ impl Status {
     pub fn order(&self) -> (Stamp, Stamp) {
         (self.life, self.judgement)
     }
+
+    /// A timeout's judgement of an earlier life, which a registration carried into this one: only a beat heals.
+    pub fn is_carried(&self) -> bool {
+        self.by == By::Timeout && self.life == self.judgement
+    }
 }
 
 /// Rank of a record made up from a beat, for an instance unknown or Expired.

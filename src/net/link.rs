@@ -5,9 +5,11 @@ use crate::model::heartbeat::Heartbeat;
 use crate::model::name::ServiceKey;
 use crate::model::peer::PeerAddr;
 use crate::model::peer_beat::PeerBeat;
+use crate::pause::PauseWatch;
 use crate::protocol::warmup::Cursor;
 use crate::wire::service::SubscriberRow;
 use futures_util::future::LocalBoxFuture;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// A call to a peer.
@@ -88,4 +90,27 @@ pub enum PeerError {
 /// Carries calls to peers. Every call ends: with an answer, or an error within its deadline.
 pub trait PeerLink {
     fn call(&self, to: &PeerAddr, ask: PeerRequest) -> LocalBoxFuture<'static, Result<PeerReply, PeerError>>;
+}
+
+/// A link that believes no answer which may have waited while this process stood still: the ages in it were true before.
+pub struct WakefulLink {
+    link: Rc<dyn PeerLink>,
+    pause: Arc<PauseWatch>,
+}
+
+impl WakefulLink {
+    pub fn new(link: Rc<dyn PeerLink>, pause: Arc<PauseWatch>) -> WakefulLink {
+        WakefulLink { link, pause }
+    }
+}
+
+impl PeerLink for WakefulLink {
+    fn call(&self, to: &PeerAddr, ask: PeerRequest) -> LocalBoxFuture<'static, Result<PeerReply, PeerError>> {
+        let (pause, epoch) = (self.pause.clone(), self.pause.epoch());
+        let call = self.link.call(to, ask);
+        Box::pin(async move {
+            let answer = call.await;
+            if pause.epoch() == epoch { answer } else { Err(PeerError::Broken("this process stood still meanwhile".to_string())) }
+        })
+    }
 }

@@ -202,7 +202,10 @@ impl World {
         match (&ask.what, answer) {
             (What::Register(r), Answer::Done) => self.model.registered(client, r.weight, on, seen),
             (What::Beat(claim), Answer::Done) => self.model.beaten(client, claim.made_up.as_ref().map(|m| m.0), on, seen),
-            (What::Deregister(_), Answer::Done) => self.model.deregistered(client, seen),
+            (What::Deregister(_), Answer::Done) => {
+                let life = self.entry(node, client).map(|entry| entry.status.life).unwrap_or_default();
+                self.model.deregistered(client, life, seen);
+            }
             (What::Patch(_, patch), Answer::Done) => self.model.edited(client, patch.weight.unwrap_or_default(), seen),
             (What::Patch(..), Answer::Failed(_)) => {}
             (_, Answer::Failed(e)) => self.violate(format!("O5: node {node} failed client {client}: {e}")),

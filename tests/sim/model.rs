@@ -1,5 +1,7 @@
 //! What is true of the clients, however the nodes fare: who lives, who was heard where, what was written last.
 
+use headcount::model::stamp::Stamp;
+
 /// Where and when a node decided something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -26,8 +28,8 @@ pub struct Truth {
     pub left: Option<Seen>,
     /// The last sign of life of a client that is no more; or when it stopped.
     pub dead_at: Option<u64>,
-    /// Nodes that have shown it gone since it left: place and tag.
-    pub gone: Vec<(usize, u64)>,
+    /// The life stamp of its last deregistration.
+    pub ended: Stamp,
     /// The record's weight as written last, and before that.
     pub writes: Vec<(f64, Seen)>,
 }
@@ -101,12 +103,12 @@ impl Model {
         self.truths[at].writes.push((weight, seen));
     }
 
-    pub fn deregistered(&mut self, at: usize, seen: Seen) {
+    pub fn deregistered(&mut self, at: usize, life: Stamp, seen: Seen) {
         let truth = &mut self.truths[at];
         truth.registered = false;
         truth.accepts.clear();
         truth.left = Some(seen);
-        truth.gone = vec![(seen.node, seen.tag)];
+        truth.ended = life;
     }
 
     fn lives(&mut self, at: usize, on: bool, seen: Seen) {
@@ -118,7 +120,6 @@ impl Model {
         if !on {
             truth.dead_at = Some(seen.now);
         }
-        truth.gone.clear();
         truth.accepts.retain(|old| old.now + 20_000 > seen.now);
         truth.accepts.push(seen);
     }

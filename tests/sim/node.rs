@@ -98,11 +98,11 @@ impl SimNode {
         });
         let home = Arbiter::current();
         let machine = Arc::new(AtomicU64::new(birth.now));
-        let watch = Arc::new(PauseWatch::told_by(machine.clone()));
+        let told = machine.clone();
         let (core, door, origin) = system.block_on(async move {
             let rules = RealmRules { standalone: false, ..RealmRules::default() };
             let mut realm = Realm::new(birth.id, birth.id ^ 0x5555, Clock::beginning_at(birth.wall), rules);
-            realm.pause = watch;
+            realm.pause = Arc::new(PauseWatch::told_by(told, realm.clock.clone()));
             realm.stamps.raise(birth.mark, realm.clock.now());
             let core = Core::start(CoreParts {
                 disk: None,
@@ -148,7 +148,7 @@ impl SimNode {
 
     /// The thread that watches for pauses has its turn.
     pub fn tick_watch(&self) {
-        self.core.realm.pause.tick();
+        self.system.block_on(async { self.core.realm.pause.tick() });
     }
 
     /// The highest stamp time this process has minted or seen.
@@ -185,6 +185,10 @@ impl SimNode {
 
     /// Whether this came on a connection opened, or waiting in the backlog, before the last pause ended. That one is closed.
     fn is_old_news(&self, caller: Caller) -> bool {
+        self.system.block_on(async { self.epoch_passed(caller) })
+    }
+
+    fn epoch_passed(&self, caller: Caller) -> bool {
         let pause = &self.core.realm.pause;
         let mut connections = self.connections.borrow_mut();
         let opened = *connections.entry(caller).or_insert_with(|| pause.connection_epoch());

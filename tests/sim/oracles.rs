@@ -58,7 +58,7 @@ impl World {
                     let shown = entry.as_ref().map(|entry| entry.shown);
                     self.check_listed(node, instance, shown);
                     self.check_zombie(node, instance, shown);
-                    self.check_gone(node, instance, shown);
+                    self.check_gone(node, instance, entry.as_deref());
                 }
             }
         }
@@ -128,7 +128,7 @@ impl World {
         let rough = self.weather.last_rough + FRESH_MS > now;
         let first_ms = if rough { ROUGH_FIRST_MS } else { FIRST_MS };
         let excused = truth.left.is_some_and(|left| left.now + LEFT_MS > now)
-            || truth.since + first_ms > now
+            || truth.since.max(self.slots[node].woke_at) + first_ms > now
             || truth.accepts.iter().any(|seen| self.was_shaken(seen.node) && seen.now + FRESH_MS + DEATH_MS > now);
         if excused {
             return;
@@ -168,17 +168,15 @@ impl World {
     }
 
     /// O4, of deregistrations.
-    fn check_gone(&mut self, node: usize, instance: usize, shown: Option<State>) {
-        let tag = self.slots[node].tag;
-        let truth = &mut self.model.truths[instance];
-        if truth.registered || truth.left.is_none() {
-            return;
-        }
-        let known = truth.gone.contains(&(node, tag));
-        match (shown.is_some_and(State::is_live), known) {
-            (false, false) => truth.gone.push((node, tag)),
-            (true, true) => self.violate(format!("O4: node {node} shows instance {instance} again, which was deregistered")),
-            _ => {}
+    fn check_gone(&mut self, node: usize, instance: usize, entry: Option<&Entry>) {
+        let truth = &self.model.truths[instance];
+        if let Some(entry) = entry
+            && !truth.registered
+            && truth.left.is_some()
+            && entry.status.life > truth.ended
+            && entry.is_shown()
+        {
+            self.violate(format!("O4: node {node} shows instance {instance} in a life that began after it was deregistered"));
         }
     }
 

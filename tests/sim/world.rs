@@ -94,6 +94,8 @@ pub struct Slot {
     pub tag: u64,
     /// When the tag last changed.
     pub shaken_at: u64,
+    /// When it last went on after it stood still.
+    pub woke_at: u64,
     pub mark: u64,
     pub skew_ms: i64,
     pub members: Vec<PeerAddr>,
@@ -164,6 +166,7 @@ impl World {
             life: 0,
             tag: 0,
             shaken_at: 0,
+            woke_at: 0,
             mark: 0,
             skew_ms: if rng.random_bool(0.3) { rng.random_range(-3_600_000..=3_600_000) } else { rng.random_range(-500..=500) },
             members: addresses.clone(),
@@ -281,6 +284,7 @@ impl World {
         let slot = &mut self.slots[at];
         let (Some((since, timer_stood_too)), Some(node)) = (slot.frozen.take(), slot.node.as_mut()) else { return };
         slot.tag += 1;
+        slot.woke_at = now;
         node.wake(now, timer_stood_too, now - since);
         if std::mem::take(&mut slot.list_changed) {
             node.list_members(slot.members.clone());

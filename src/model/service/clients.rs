@@ -55,15 +55,17 @@ impl Service {
         let id = self.next_id(&metadata);
         let record = Record::new(weight, enabled, self.interned_app(app), metadata, id);
         let mut entry = self.entry_for(key, at)?;
-        let state = match entry.status.state {
-            live if live.is_live() => live,
-            _ if healthy => State::Healthy,
-            _ => State::Unhealthy,
+        let (state, by) = match entry.status.state {
+            // Carried into the new life with whoever judged it: what beats that judgement beats it still.
+            State::Unhealthy => (State::Unhealthy, entry.status.by),
+            State::Healthy => (State::Healthy, By::Client),
+            _ if healthy => (State::Healthy, By::Client),
+            _ => (State::Unhealthy, By::Client),
         };
         let stamp = at.mint();
         entry.stamped = Stamped { rank: RANK_SAID, stamp, record: Arc::new(record) };
         entry.heard.touch(at.now, true);
-        Self::take_status(&mut entry, Status::born(state, stamp, By::Client), at, false);
+        Self::take_status(&mut entry, Status::born(state, stamp, by), at, false);
         Ok(self.put(entry, at))
     }
 

@@ -49,8 +49,8 @@ impl Service {
             entry.heard.touch(heard, false);
             let silent = matches!(entry.status.state, State::Unhealthy | State::Expired);
             let overruled = match entry.status.by {
-                By::Timeout => is_young(&entry, at.now),
-                By::Client | By::Operator | By::Beat => heard > entry.learned,
+                By::Timeout if !entry.status.is_carried() => is_young(&entry, at.now),
+                By::Timeout | By::Client | By::Operator | By::Beat => heard > entry.learned,
             };
             if silent && overruled {
                 change = change.and(self.veto((*entry).clone(), at));
@@ -67,6 +67,7 @@ impl Service {
             None if self.entries.len() >= at.instances_max => return Change::nothing(),
             None => self.blank(version.key, at.now),
         };
+        let ours = entry.heard.at();
         let newer_record = version.stamped.order() > entry.stamped.order();
         let newer_status = version.status.order() > entry.status.order();
         if newer_record {
@@ -83,7 +84,9 @@ impl Service {
         if !newer_status {
             return self.put(entry, at);
         }
-        let judged_silent = version.status.by == By::Timeout && !first_met;
+        // The evidence that comes with a carried judgement is the registration, and that vetoes nothing.
+        let outdone = !version.status.is_carried() || version.silence_ms.is_some_and(|ms| ours > at.now.before(ms));
+        let judged_silent = version.status.by == By::Timeout && !first_met && outdone;
         Self::take_status(&mut entry, version.status, at, first_met);
         if judged_silent && matches!(entry.status.state, State::Unhealthy | State::Expired) && is_young(&entry, at.now) {
             return self.veto(entry, at);
