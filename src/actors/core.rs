@@ -6,8 +6,10 @@ use crate::actors::realm::Realm;
 use crate::actors::registrar::Registrar;
 use crate::actors::roster::RosterActor;
 use crate::actors::settings::SettingsKeeper;
+use crate::actors::snapshot::SnapshotWriter;
 use crate::actors::syncer::{DistroSyncer, QueueLimits};
 use crate::model::peer::PeerAddr;
+use crate::net::disk::Disk;
 use crate::net::link::PeerLink;
 use actix::{Actor, Addr, Recipient};
 use std::rc::Rc;
@@ -22,6 +24,8 @@ pub struct CoreParts {
     /// This node's own address, where configuration says it.
     pub advertised: Option<PeerAddr>,
     pub limits: QueueLimits,
+    /// Where the snapshot is kept; none: the node keeps nothing.
+    pub disk: Option<Rc<dyn Disk>>,
 }
 
 /// The actors every node has once.
@@ -32,12 +36,14 @@ pub struct Core {
     pub settings: Addr<SettingsKeeper>,
     /// Where peers' calls are answered; holds roster and syncer.
     pub desk: Desk,
+    /// Reads nothing and writes nothing before it is told to [`load`](crate::actors::snapshot::load).
+    pub snapshot: Option<Addr<SnapshotWriter>>,
 }
 
 impl Core {
     /// Starts them on this thread. The registrar still has to be told the threads that services may live on.
     pub fn start(parts: CoreParts) -> Core {
-        let CoreParts { realm, link, pushers, advertised, limits } = parts;
+        let CoreParts { realm, link, pushers, advertised, limits, disk } = parts;
         // The one knot: births need the notifier, and the syncer that it tells needs births.
         let registrar_ctx = actix::Context::<Registrar>::new();
         let registrar = actix::AsyncContext::address(&registrar_ctx);
@@ -48,6 +54,7 @@ impl Core {
         registrar_ctx.run(Registrar::new(realm.clone(), notifier.recipient()));
         let roster = RosterActor::new(realm.clone(), link, syncer.clone(), advertised).start();
         let desk = Desk { realm: realm.clone(), roster, syncer };
-        Core { realm, registrar, settings, desk }
+        let snapshot = disk.map(|disk| SnapshotWriter::new(realm.clone(), registrar.clone(), disk).start());
+        Core { realm, registrar, settings, desk, snapshot }
     }
 }

@@ -5,7 +5,7 @@ use crate::actors::mail::tell_addr;
 use crate::actors::realm::Realm;
 use crate::actors::roster::{GoodbyeCame, HeartbeatCame, RosterActor};
 use crate::actors::service::Evidence;
-use crate::actors::syncer::{BeatsHeard, DatumCame, DistroSyncer, RelayBeats, bucket_keys, cut_entries, page};
+use crate::actors::syncer::{ANSWER_BYTES_MAX, BeatsHeard, DatumCame, DistroSyncer, RelayBeats, bucket_keys, cut_entries, page};
 use crate::model::entry::{Slot, State};
 use crate::model::peer_beat::PeerBeat;
 use crate::model::time::Millis;
@@ -14,8 +14,8 @@ use actix::Addr;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Keys of one answer to `digest/keys`; a bucket that is begun is told in full.
-const KEYS_MAX: usize = 50_000;
+/// Of a key in an answer to `digest/keys`, beside its name.
+const KEY_BYTES_FIXED: usize = 128;
 
 #[derive(Clone)]
 pub struct Desk {
@@ -67,13 +67,16 @@ impl Desk {
     }
 
     fn keys(&self, buckets: &[u16]) -> PeerReply {
-        let (mut covered, mut keys) = (Vec::new(), Vec::new());
+        let (mut covered, mut keys, mut bytes) = (Vec::new(), Vec::new(), 0);
         for bucket in buckets.iter().copied().filter(|bucket| usize::from(*bucket) < crate::protocol::digest::BUCKETS) {
-            if keys.len() >= KEYS_MAX {
-                break;
+            if bytes >= ANSWER_BYTES_MAX {
+                break; // a bucket that is begun is told in full
             }
             covered.push(bucket);
-            keys.extend(bucket_keys(&self.realm, bucket).into_iter().map(|(key, digest)| ((*key).clone(), digest)));
+            for (key, digest) in bucket_keys(&self.realm, bucket) {
+                bytes += key.namespace().len() + key.grouped().len() + KEY_BYTES_FIXED;
+                keys.push(((*key).clone(), digest));
+            }
         }
         PeerReply::Keys { covered, keys }
     }

@@ -7,6 +7,7 @@
 //! Actors meet as `Recipient`s of events; the registrar is asked only when a service is not there, or its actor died.
 
 pub mod core;
+pub mod delivery;
 pub mod desk;
 pub mod door;
 pub mod mail;
@@ -18,4 +19,5 @@ pub mod renderings;
 pub mod roster;
 pub mod service;
 pub mod settings;
+pub mod snapshot;
 pub mod syncer;

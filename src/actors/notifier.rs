@@ -20,6 +20,8 @@ pub enum Origin {
     SlowPath,
     /// Read at warm-up from a peer, as all others may read it: nobody is owed it.
     Page,
+    /// Read from this node's own disk: nobody is owed it.
+    Snapshot,
 }
 
 /// A view was published. `touched` are the slots whose registers moved.

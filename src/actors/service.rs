@@ -152,6 +152,7 @@ impl ServiceActor {
             let old = self.publisher.cell().glance().view.digest();
             self.realm.index.sums().publish(view.key().hash(), old, view.digest());
             self.publisher.publish(view);
+            self.realm.index.changed().mark(self.service.key().hash());
             let Change { shown, settings, touched, minted, .. } = change;
             let event = ServiceChanged { key: self.service.key().clone(), shown, settings, touched, minted, origin };
             tell(&self.notifier, event, &self.realm.metrics.mail_dropped);
@@ -197,6 +198,7 @@ impl ServiceActor {
         let old = self.publisher.cell().glance().view.digest();
         self.realm.index.sums().publish(self.service.key().hash(), old, 0);
         self.realm.index.remove(self.publisher.cell());
+        self.realm.index.changed().mark(self.service.key().hash());
         ctx.stop();
     }
 }

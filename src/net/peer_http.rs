@@ -7,6 +7,7 @@ use crate::wire::form::Params;
 use crate::wire::peer::{self, EntriesAsk, NextPage};
 use crate::wire::{datum, peer_beats};
 use std::fmt::Write;
+use std::str::FromStr;
 
 /// Below the context path; also the gate's word for what only peers may call.
 pub const PEER_PATH: &str = "/v1/ns/distro/";
@@ -43,11 +44,11 @@ pub fn write_request(ask: &PeerRequest) -> PeerCall {
 
 fn warmup_path(cursor: Option<&Cursor>) -> String {
     let mut path = "warmup".to_string();
-    if let Some(Cursor { bucket, after }) = cursor {
+    if let Some(Cursor { bucket, after, entry }) = cursor {
         write!(path, "?bucket={bucket}").expect("writing to a string cannot fail");
         if let Some(after) = after {
             let after = percent_encoding::utf8_percent_encode(after, percent_encoding::NON_ALPHANUMERIC);
-            write!(path, "&after={after}").expect("writing to a string cannot fail");
+            write!(path, "&after={after}&entry={entry}").expect("writing to a string cannot fail");
         }
     }
     path
@@ -78,11 +79,12 @@ fn read_cursor(params: &Params<'_>) -> Result<Option<Cursor>, NamingError> {
         return Ok(None);
     }
     let bucket = number(params, "bucket")?;
-    let bucket = u16::try_from(bucket).map_err(|_| NamingError::NotANumber(bucket.to_string()))?;
-    Ok(Some(Cursor { bucket, after: params.optional("after").map(|after| after.into_owned()) }))
+    let after = params.optional("after").map(|after| after.into_owned());
+    let entry = if after.is_some() { number(params, "entry")? } else { 0 };
+    Ok(Some(Cursor { bucket, after, entry }))
 }
 
-fn number(params: &Params<'_>, name: &'static str) -> Result<u64, NamingError> {
+fn number<N: FromStr>(params: &Params<'_>, name: &'static str) -> Result<N, NamingError> {
     let text = params.required(name)?;
     text.parse().map_err(|_| NamingError::NotANumber(text.into_owned()))
 }
@@ -96,7 +98,7 @@ pub fn write_reply(reply: &PeerReply) -> Vec<u8> {
         PeerReply::Keys { covered, keys } => peer::write_keys(covered, keys),
         PeerReply::Entries { data, done, after } => peer::write_entries(&datum::write(data), *done, *after),
         PeerReply::Page { data, next } => {
-            let next = next.as_ref().map(|cursor| NextPage { bucket: cursor.bucket, after: cursor.after.clone() });
+            let next = next.as_ref().map(|cursor| NextPage { bucket: cursor.bucket, after: cursor.after.clone(), entry: cursor.entry });
             peer::write_page(&datum::write(data), next.as_ref())
         }
         PeerReply::Whoami(mine) => peer::write_whoami(*mine),
@@ -115,7 +117,7 @@ pub fn read_reply(ask: &PeerRequest, body: &[u8]) -> Result<PeerReply, PeerError
         }
         PeerRequest::Warmup(_) => peer::read_page(body).map(|peer::Page { data, next }| PeerReply::Page {
             data,
-            next: next.map(|NextPage { bucket, after }| Cursor { bucket, after }),
+            next: next.map(|NextPage { bucket, after, entry }| Cursor { bucket, after, entry }),
         }),
         PeerRequest::Whoami(_) => peer::read_whoami(body).map(PeerReply::Whoami),
     };
@@ -134,7 +136,7 @@ mod tests {
     fn every_request_reads_back_as_it_was_written() {
         let beat = PeerBeat { service: 1, instance: 2, age_ms: 3, relayed: true };
         let key = Arc::new(ServiceKey::new("n 1", "g@@a"));
-        let cursor = Cursor { bucket: 7, after: Some(key.datum_key()) };
+        let cursor = Cursor { bucket: 7, after: Some(key.datum_key()), entry: 9 };
         let asks = [
             PeerRequest::Beats(vec![beat]),
             PeerRequest::Buckets,

@@ -5,7 +5,7 @@
 //! GET  digest/buckets                                                                       ⇒ {sums}
 //! POST digest/keys     {buckets}                                                            ⇒ {covered, keys: [[datum key, digest]]}
 //! POST entries         {keys, after}                                                        ⇒ {done, after, data}
-//! GET  warmup                                                                               ⇒ {next: {bucket, after} | null, data}
+//! GET  warmup                                                                               ⇒ {next: {bucket, after, entry} | null, data}
 //! GET  whoami                                                                               ⇒ {mine}
 //! POST goodbye         {id, address}
 //! ```
@@ -54,8 +54,10 @@ pub struct Entries {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextPage {
     pub bucket: u16,
-    /// Behind this datum key of the bucket.
+    /// In this datum key of the bucket, behind …
     pub after: Option<String>,
+    /// … this instance hash.
+    pub entry: u32,
 }
 
 /// What `GET warmup` answers.

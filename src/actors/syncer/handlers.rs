@@ -29,7 +29,6 @@ impl Handler<PeerSaid> for DistroSyncer {
                 peer.beats.clear();
                 peer.round.stop();
             }
-            Effect::PeerRestarted(peer) => self.peer(&peer).outbox.peer_restarted(),
             Effect::PeerLeft(peer) => drop(self.peers.remove(&peer)),
             Effect::RootDiffers { peer, .. } => self.peer(&peer).round.begin(),
             _ => {}

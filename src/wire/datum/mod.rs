@@ -18,7 +18,7 @@ mod words;
 
 pub use java::write_java;
 pub use parse::{DatumMap, read};
-pub use print::{DatumWriter, Pushed, entry_bytes, write};
+pub use print::{DatumWriter, Pushed, entry_bytes, head_bytes, write};
 
 /// In errors: what was being read.
 const PARAM: &str = "datum";

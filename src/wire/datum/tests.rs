@@ -289,14 +289,24 @@ proptest! {
     }
 
     #[test]
-    fn what_an_entry_takes_is_known_before_it_is_printed(mut version in any_version(), pairs in vec(("[a-z]{0,9}", "[a-z]{0,99}"), 0..9)) {
-        let metadata = pairs.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    fn what_an_entry_takes_is_known_before_it_is_printed(mut version in any_version(), pairs in vec((".{0,9}", option::of(".{0,99}")), 0..9)) {
+        let metadata = pairs.into_iter().collect();
         version.key = InstanceKey::new("DEFAULT", "10.0.0.1", version.key.port);
         version.stamped.record = Arc::new(Record::new(version.stamped.record.weight, true, Some("app".into()), metadata, InstanceId::Simple));
         let about = entry_bytes(&version.key, &version.stamped.record, "g@@name");
         let list = |versions| write(&[stamped(ServiceKey::new("public", "g@@name"), versions)]).len();
         let takes = list(vec![version]) - list(vec![]);
         prop_assert!((takes..takes + 300).contains(&about), "{} for {}", about, takes);
+    }
+
+    #[test]
+    fn what_a_datum_takes_beside_its_entries_is_known_too(key in ("[^#]{0,4}", ".{0,8}"), stamp in any_stamp(), value in option::of(any_settings())) {
+        let key = ServiceKey::new(&key.0, &key.1);
+        let settings = Some(SettingsVersion { stamp, value });
+        let about = head_bytes(&key, settings.as_ref());
+        let incoming = Incoming { versions: vec![], settings, last_ref_ms: u64::MAX };
+        let takes = write(&[Datum { key, partial: true, body: DatumBody::Stamped(incoming) }]).len();
+        prop_assert!((takes..takes + 150).contains(&about), "{} for {}", about, takes);
     }
 
     #[test]
