@@ -134,11 +134,8 @@ impl World {
     pub fn story(&self, id: usize, now: Ms) -> String {
         let model = self.model.borrow();
         let instance = &model.instances[id];
-        let heard: Vec<String> = instance
-            .heard
-            .iter()
-            .map(|heard| format!("-{:.1} s by node {}", now.saturating_sub(heard.at) as f64 / 1_000.0, heard.node))
-            .collect();
-        format!("{}:8080 of {} ({:?}; heard {})", self.census.ip(id), self.census.service(id), instance.life, heard.join(", "))
+        let ago = |at: u64| now.saturating_sub(at) as f64 / 1_000.0;
+        let done: Vec<String> = instance.done.iter().map(|(at, what, node)| format!("-{:.3} s {what} at {node}", ago(*at))).collect();
+        format!("{}:8080 of {} ({:?}; {})", self.census.ip(id), self.census.service(id), instance.life, done.join(", "))
     }
 }
