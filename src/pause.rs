@@ -17,6 +17,8 @@ const BACKLOG_MS: u64 = 1_000;
 /// See the module. Cheap to ask: one atomic and one reading of the system's clock.
 #[derive(Debug, Default)]
 pub struct PauseWatch {
+    /// Ms since the machine was started, where it is not the system that says so.
+    told: Option<Arc<AtomicU64>>,
     ticked: AtomicU64,
     epoch: AtomicU64,
     /// The longest gap nobody has dealt with yet, ms; 0: none.
@@ -27,10 +29,20 @@ pub struct PauseWatch {
 }
 
 impl PauseWatch {
+    /// Watches by a clock that others move: for worlds where a process cannot be stopped for real. Who moves it calls `tick`.
+    pub fn told_by(clock: Arc<AtomicU64>) -> PauseWatch {
+        let ticked = AtomicU64::new(clock.load(Ordering::Acquire));
+        PauseWatch { told: Some(clock), ticked, watched: AtomicBool::new(true), ..PauseWatch::default() }
+    }
+
+    fn boot_ms(&self) -> u64 {
+        self.told.as_ref().map_or_else(boot_ms, |clock| clock.load(Ordering::Acquire))
+    }
+
     /// The present epoch; notices a pause that has just ended before anything else runs.
     pub fn epoch(&self) -> u64 {
         if self.watched.load(Ordering::Relaxed) {
-            self.notice(boot_ms());
+            self.notice(self.boot_ms());
         }
         self.epoch.load(Ordering::Acquire)
     }
@@ -38,7 +50,7 @@ impl PauseWatch {
     /// The epoch of a connection accepted now. One that may have waited in the backlog belongs to the time before the pause.
     pub fn connection_epoch(&self) -> u64 {
         let epoch = self.epoch();
-        let just_woken = epoch > 0 && boot_ms().saturating_sub(self.woke.load(Ordering::Acquire)) < BACKLOG_MS;
+        let just_woken = epoch > 0 && self.boot_ms().saturating_sub(self.woke.load(Ordering::Acquire)) < BACKLOG_MS;
         epoch - u64::from(just_woken)
     }
 
@@ -53,8 +65,7 @@ impl PauseWatch {
         let _ = self.gap.compare_exchange(gap_ms, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// As if the process had stood still for `gap_ms`: for worlds where it cannot be stopped for real.
-    pub fn pretend(&self, gap_ms: u64) {
+    fn begin_epoch(&self, gap_ms: u64) {
         self.gap.fetch_max(gap_ms, Ordering::AcqRel);
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
@@ -69,12 +80,13 @@ impl PauseWatch {
         let gap = now.saturating_sub(ticked);
         if gap > PAUSE_MS && self.ticked.compare_exchange(ticked, now, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             self.woke.store(now, Ordering::Release);
-            self.pretend(gap);
+            self.begin_epoch(gap);
         }
     }
 
-    fn tick(&self) {
-        let now = boot_ms();
+    /// Writes the time; notices a pause that has just ended.
+    pub fn tick(&self) {
+        let now = self.boot_ms();
         self.notice(now);
         self.ticked.fetch_max(now, Ordering::AcqRel);
     }

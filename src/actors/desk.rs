@@ -11,7 +11,7 @@ use crate::model::peer_beat::PeerBeat;
 use crate::model::time::Millis;
 use crate::net::link::{PeerError, PeerReply, PeerRequest};
 use actix::Addr;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Of a key in an answer to `digest/keys`, beside its name.
@@ -84,7 +84,7 @@ impl Desk {
     /// Evidence of healthy instances moves at once; the others' actors decide what it means. What nobody here knows is dropped.
     fn hear(&self, from: u64, beats: &[PeerBeat]) {
         let now = self.realm.clock.now();
-        let mut sick: HashMap<u64, Vec<(u32, Millis)>> = HashMap::new();
+        let mut sick: BTreeMap<u64, Vec<(u32, Millis)>> = BTreeMap::new();
         let mut relay: Vec<HeardBeat> = Vec::new();
         let relays = self.realm.peers.load().unreached.contains_key(&from);
         for beat in beats {
@@ -102,7 +102,6 @@ impl Desk {
                 }
             }
         }
-        #[expect(clippy::iter_over_hash_type, reason = "each service hears of itself alone")]
         for (service, beats) in sick {
             if let Some(cell) = self.realm.index.get_hash(service) {
                 tell_addr(cell.handle(), Evidence(beats), &self.realm.metrics.mail_dropped);
