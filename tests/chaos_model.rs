@@ -12,7 +12,7 @@ const ID: usize = 0;
 fn alive(times: &[u64], node: usize) -> Model {
     let mut model = Model::new(1, 3);
     model.instances[ID].life = Life::Alive;
-    times.iter().for_each(|at| model.heard(ID, node, *at));
+    times.iter().for_each(|at| model.heard(ID, node, true, *at));
     model
 }
 
@@ -31,7 +31,7 @@ fn what_a_node_heard_in_the_second_before_it_died_requires_nothing() {
     model.node_down(1, 5_500, Fall::Alone);
     assert!(model.is_required(ID, 2, 9_000, 9_000), "the beat at 0 was told long ago");
     assert!(!model.is_required(ID, 2, 10_100, 10_100), "only the beat at 5 s is young enough, and it may have been lost");
-    model.heard(ID, 2, 10_200);
+    model.heard(ID, 2, true, 10_200);
     assert!(!model.is_required(ID, 0, 10_300, 10_300), "after a gap it counts as new");
     assert!(model.is_required(ID, 0, 11_200, 11_200));
 }
@@ -41,7 +41,7 @@ fn a_registration_may_die_with_the_node_that_took_it() {
     let mut model = alive(&[0], 1);
     model.node_down(1, 800, Fall::Alone);
     assert!(!model.is_required(ID, 2, 2_000, 2_000));
-    model.heard(ID, 2, 5_000);
+    model.heard(ID, 2, true, 5_000);
     assert!(!model.is_required(ID, 0, 5_500, 5_500));
     assert!(model.is_required(ID, 0, 6_000, 6_000));
 }
@@ -51,14 +51,14 @@ fn a_node_that_is_cut_off_owes_only_what_its_own_side_heard() {
     let mut model = alive(&[0, 5_000], 1);
     model.cut(0, 1, 6_000);
     model.cut(0, 2, 6_000);
-    model.heard(ID, 1, 10_000);
+    model.heard(ID, 1, true, 10_000);
     assert!(!model.is_required(ID, 0, 11_000, 11_000));
     assert!(model.is_required(ID, 2, 11_000, 11_000));
-    model.heard(ID, 0, 15_000);
+    model.heard(ID, 0, true, 15_000);
     assert!(!model.is_required(ID, 0, 15_500, 15_500), "new to that side");
     assert!(model.is_required(ID, 0, 16_000, 16_000));
     model.heal(20_000);
-    model.heard(ID, 2, 33_000);
+    model.heard(ID, 2, true, 33_000);
     assert!(!model.is_required(ID, 0, 34_900, 34_900));
     assert!(model.is_required(ID, 0, 35_000, 35_000), "15 s after it healed");
 }
@@ -75,6 +75,10 @@ fn the_dead_must_go_and_the_deregistered_stay_away() {
     model.left(ID, 1, 50_000);
     assert_eq!(model.is_wrong(ID, 2, true, 51_000), None);
     assert!(model.is_wrong(ID, 2, true, 51_001).is_some());
+    let mut close = alive(&[50_000], 2);
+    close.left(ID, 1, 50_010);
+    assert_eq!(close.is_wrong(ID, 2, true, 60_000), None, "the nodes' clocks may differ by more than lies between the two");
+    assert!(close.is_wrong(ID, 2, true, 90_011).is_some());
     model.node_down(1, 50_900, Fall::Alone);
     assert_eq!(model.is_wrong(ID, 2, true, 60_000), None, "it may have died with the node");
     assert!(model.is_wrong(ID, 2, true, 90_001).is_some());
@@ -103,4 +107,16 @@ fn a_node_serves_again_only_when_it_is_ready() {
     assert!(model.is_down(0) && model.was_up(0, 0, 99) && !model.was_up(0, 50, 120));
     model.node_ready(0, 200);
     assert!(!model.is_down(0) && model.was_up(0, 201, 300) && !model.was_up(0, 200, 300));
+}
+
+#[test]
+fn a_registration_heals_only_where_nobody_may_rightly_think_it_silent() {
+    let mut model = alive(&[], 0);
+    model.heard(ID, 0, false, 0);
+    assert!(model.is_required_healthy(ID, 0, 1_000, 1_000));
+    model.cut(0, 1, 20_000);
+    model.heard(ID, 0, false, 40_000);
+    assert!(model.is_required(ID, 0, 41_000, 41_000) && !model.is_required_healthy(ID, 0, 41_000, 41_000));
+    model.heard(ID, 0, true, 45_000);
+    assert!(model.is_required_healthy(ID, 0, 45_000, 45_000));
 }

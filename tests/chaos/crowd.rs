@@ -137,6 +137,8 @@ impl Client {
             }
             beats_to_leave = beats_to_leave.saturating_sub(1);
             if beats_to_leave == 0 && self.id.is_multiple_of(ROAMER_EVERY) && !self.world.calm.get() {
+                let lingers = self.rng.random_range(0..BEAT_MS);
+                tokio::time::sleep(Duration::from_millis(lingers)).await;
                 self.deregister().await;
                 let away = self.rng.random_range(500..9_000);
                 tokio::time::sleep(Duration::from_millis(away)).await;
@@ -169,7 +171,7 @@ impl Client {
         let target = format!("/nacos/v1/ns/instance?{query}");
         let body = (self.sdk == Sdk::Java11).then_some(query.as_str());
         if let Some((node, _)) = self.send("POST", &target, body).await {
-            self.heard(node);
+            self.heard("registered", node);
         }
     }
 
@@ -201,9 +203,12 @@ impl Client {
         let Ok(answer) = serde_json::from_slice::<BeatAnswer>(&text) else { return BEAT_MS };
         self.light = answer.light_beat_enabled;
         match answer.code {
-            20404 if self.sdk == Sdk::Java14 => self.register().await,
-            20404 => {}
-            _ => self.heard(node),
+            20404 if self.sdk == Sdk::Java14 => {
+                self.note("was unknown", node);
+                self.register().await;
+            }
+            20404 => self.note("was unknown", node),
+            _ => self.heard("beat", node),
         }
         if answer.client_beat_interval > 0 { answer.client_beat_interval } else { BEAT_MS }
     }
@@ -218,6 +223,7 @@ impl Client {
         );
         loop {
             if let Some((node, _)) = self.send("DELETE", &target, None).await {
+                self.note("left", node);
                 self.world.model.borrow_mut().left(self.id, node, self.world.now());
                 return;
             }
@@ -247,12 +253,17 @@ impl Client {
         None
     }
 
-    fn heard(&self, node: usize) {
+    fn heard(&self, what: &'static str, node: usize) {
+        self.note(what, node);
         let now = self.world.now();
         let mut model = self.world.model.borrow_mut();
         if model.instances[self.id].life == Life::Alive {
-            model.heard(self.id, node, now);
+            model.heard(self.id, node, what == "beat", now);
         }
+    }
+
+    fn note(&self, what: &'static str, node: usize) {
+        self.world.model.borrow_mut().note(self.id, what, node, self.world.now());
     }
 
     fn ip(&self) -> String {

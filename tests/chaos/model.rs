@@ -3,6 +3,8 @@
 //! Pure: it is told what happened, with the time, and says what a list must show. All its allowances are here. It never asks
 //! a node and never reads a clock.
 
+use std::collections::VecDeque;
+
 /// Milliseconds since the run began.
 pub type Ms = u64;
 
@@ -23,11 +25,18 @@ pub const GONE_AFTER_SNAPSHOT_MS: Ms = 31_000;
 /// What is lost when all nodes are killed at once: the time between two snapshots, and a second.
 pub const SNAPSHOT_LOSS_MS: Ms = 11_000;
 
+/// Clocks of two nodes may be so far apart: of two deeds of one client, so close together at two nodes, either may win.
+pub const CLOCKS_MS: Ms = 50;
+/// Deeds of a client that are remembered.
+const DONE_KEPT: usize = 10;
+
 /// One beat or registration that a node answered with success.
 #[derive(Clone, Copy, Debug)]
 pub struct Heard {
     pub at: Ms,
     pub node: usize,
+    /// A beat heals; a registration takes over the health of an instance that is listed.
+    pub beat: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +66,8 @@ pub struct Instance {
     streak: Vec<Option<Heard>>,
     /// When the last deregistration was answered.
     left_at: Option<Ms>,
+    /// What the client did last and which node answered, oldest first.
+    pub done: VecDeque<(Ms, &'static str, usize)>,
 }
 
 /// How a node went down.
@@ -101,7 +112,7 @@ pub struct Model {
 
 impl Model {
     pub fn new(instances: usize, nodes: usize) -> Model {
-        let instance = Instance { life: Life::Unborn, heard: Vec::new(), streak: vec![None; nodes], left_at: None };
+        let instance = Instance { life: Life::Unborn, heard: Vec::new(), streak: vec![None; nodes], left_at: None, done: VecDeque::new() };
         Model { instances: vec![instance; instances], nodes: vec![Node::default(); nodes], cuts: Vec::new() }
     }
 
@@ -133,23 +144,33 @@ impl Model {
     }
 
     /// `node` answered a beat or a registration of the instance with success.
-    pub fn heard(&mut self, id: usize, node: usize, now: Ms) {
+    pub fn heard(&mut self, id: usize, node: usize, beat: bool, now: Ms) {
         for witness in 0..self.nodes.len() {
             let instance = &self.instances[id];
             let unbroken = instance.streak[witness].is_some_and(|first| !self.is_lost(first, now))
                 && instance.heard.iter().any(|heard| self.counts(*heard, witness, now));
             if !unbroken && self.linked(node, witness, now) {
-                self.instances[id].streak[witness] = Some(Heard { at: now, node });
+                self.instances[id].streak[witness] = Some(Heard { at: now, node, beat });
             }
         }
         let heard = &mut self.instances[id].heard;
         heard.retain(|old| old.at + HEARD_MS >= now);
-        heard.push(Heard { at: now, node });
+        heard.push(Heard { at: now, node, beat });
+    }
+
+    /// For the story: `what` the client did and had answered.
+    pub fn note(&mut self, id: usize, what: &'static str, node: usize, now: Ms) {
+        let done = &mut self.instances[id].done;
+        if done.len() >= DONE_KEPT {
+            done.pop_front();
+        }
+        done.push_back((now, what, node));
     }
 
     pub fn left(&mut self, id: usize, by: usize, now: Ms) {
         let instance = &mut self.instances[id];
-        instance.life = Life::Left { at: now, by };
+        let contested = instance.heard.iter().any(|heard| heard.node != by && heard.at + CLOCKS_MS >= now);
+        instance.life = Life::Left { at: now, by, contested };
         instance.left_at = Some(now);
         instance.heard.clear();
         instance.streak.fill(None);
@@ -178,13 +199,21 @@ impl Model {
         (0..self.nodes.len()).any(|other| !self.linked(node, other, now))
     }
 
-    /// O1: whether a list that was asked for at `sent` and came at `now` from a ready `node` must show the instance healthy.
+    /// O1: whether a list that was asked for at `sent` and came at `now` from a ready `node` must show the instance.
     pub fn is_required(&self, id: usize, node: usize, sent: Ms, now: Ms) -> bool {
         let instance = &self.instances[id];
         let lives = matches!(instance.life, Life::Alive | Life::Silent { .. });
         let settled = instance.streak[node].is_some_and(|first| first.at + SPREAD_MS <= sent && !self.is_lost(first, now));
         let refused = instance.left_at.is_some_and(|left| sent < left + REFUSED_MS);
         lives && settled && !refused && instance.heard.iter().any(|heard| self.counts(*heard, node, now))
+    }
+
+    /// O1: whether it must show it healthy. A node that was cut off may rightly have taken it for silent, and its registration
+    /// heals nothing; the next beat does.
+    pub fn is_required_healthy(&self, id: usize, node: usize, sent: Ms, now: Ms) -> bool {
+        let heals = |heard: &Heard| heard.beat || !self.has_cut(node, heard.at);
+        let mut heard = self.instances[id].heard.iter().filter(|heard| heals(heard));
+        self.is_required(id, node, sent, now) && heard.any(|heard| self.counts(*heard, node, now))
     }
 
     /// O5: whether an empty list of its service would hide it: it has registered long ago and lives, however long nobody could hear it.
@@ -206,7 +235,8 @@ impl Model {
             }
             Life::Silent { .. } => None,
             Life::Left { at, by } => {
-                let told = !self.is_lost(Heard { at, node: by }, sent) && self.linked(by, node, at) && self.linked(by, node, sent);
+                let told =
+                    !self.is_lost(Heard { at, node: by, beat: false }, sent) && self.linked(by, node, at) && self.linked(by, node, sent);
                 (told && sent > at + SPREAD_MS || sent > self.gone_by(at, node)).then_some("was deregistered")
             }
         }

@@ -174,7 +174,12 @@ fn judge_list(world: &World, node: usize, service: usize, sent: Ms, list: &List<
                 .borrow_mut()
                 .violate(Kind::Empty, Some(id), || format!("{}: an empty list hides {}", place(), world.story(id, now)));
         }
-        if shown == Some(true) || !model.is_required(id, node, sent, now) {
+        let wrong = match shown {
+            Some(true) => false,
+            Some(false) => model.is_required_healthy(id, node, sent, now),
+            None => model.is_required(id, node, sent, now),
+        };
+        if !wrong {
             continue;
         }
         let (kind, word) = if shown.is_none() { (Kind::Missing, "missing") } else { (Kind::Unhealthy, "unhealthy") };

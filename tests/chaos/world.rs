@@ -78,24 +78,17 @@ impl Census {
 
 impl World {
     pub fn new(addrs: &[SocketAddr], census: Census, report: Report) -> Rc<World> {
+        let clock = Clock::system();
         let place = |addr: &SocketAddr| Place {
             addr: *addr,
-            ways: Ways::to(*addr),
+            ways: Ways::to(*addr, clock.clone()),
             refusals: RefCell::default(),
             ready_since: Cell::new(None),
             running_since: Cell::new(None),
         };
         let model = RefCell::new(Model::new(census.clients, addrs.len()));
         let places = addrs.iter().map(place).collect();
-        Rc::new(World {
-            clock: Clock::system(),
-            census,
-            model,
-            report: RefCell::new(report),
-            places,
-            calm: Cell::new(false),
-            ended_listed_at: Cell::new(0),
-        })
+        Rc::new(World { clock, census, model, report: RefCell::new(report), places, calm: Cell::new(false), ended_listed_at: Cell::new(0) })
     }
 
     pub fn now(&self) -> Ms {
@@ -110,7 +103,9 @@ impl World {
         let surviving = self.places[node].ready_since.get().is_some() && self.model.borrow().was_up(node, sent, came);
         let line = || format!("{} {}", request.method, request.target.chars().take(160).collect::<String>());
         if surviving {
-            self.report.borrow_mut().answered_in(came - sent, || format!("{} {}", self.when_where(sent, node), line()));
+            let connected_ms = outcome.as_ref().ok().and_then(|answer| answer.connected_ms);
+            let connected = connected_ms.map_or("on a kept connection".to_string(), |ms| format!("connected in {ms} ms"));
+            self.report.borrow_mut().answered_in(came - sent, || format!("{} ({connected}) {}", self.when_where(sent, node), line()));
         }
         let refused = match &outcome {
             Ok(answer) if answer.status == 200 => return outcome.ok(),
@@ -139,11 +134,8 @@ impl World {
     pub fn story(&self, id: usize, now: Ms) -> String {
         let model = self.model.borrow();
         let instance = &model.instances[id];
-        let heard: Vec<String> = instance
-            .heard
-            .iter()
-            .map(|heard| format!("-{:.1} s by node {}", now.saturating_sub(heard.at) as f64 / 1_000.0, heard.node))
-            .collect();
-        format!("{}:8080 of {} ({:?}; heard {})", self.census.ip(id), self.census.service(id), instance.life, heard.join(", "))
+        let ago = |at: u64| now.saturating_sub(at) as f64 / 1_000.0;
+        let done: Vec<String> = instance.done.iter().map(|(at, what, node)| format!("-{:.3} s {what} at {node}", ago(*at))).collect();
+        format!("{}:8080 of {} ({:?}; {})", self.census.ip(id), self.census.service(id), instance.life, done.join(", "))
     }
 }
