@@ -71,6 +71,11 @@ impl HybridClock {
         }
     }
 
+    /// The stamp of something that happened at `then`, told of only now: whatever was decided since outranks it.
+    pub fn mint_past(&self, then: Millis) -> Stamp {
+        Stamp { time: self.now_ms(then) << COUNTER_BITS, node: self.node }
+    }
+
     /// Takes note of a time seen elsewhere (a peer's stamp or clock, the mark on disk): from here on we mint greater ones.
     pub fn observe(&self, time: u64, now: Millis) -> Result<(), StampAhead> {
         self.check(time, now)?;

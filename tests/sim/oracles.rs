@@ -176,7 +176,9 @@ impl World {
             && entry.status.life > truth.ended
             && entry.is_shown()
         {
-            self.violate(format!("O4: node {node} shows instance {instance} in a life that began after it was deregistered"));
+            let (life, ended) = (entry.status.life, truth.ended);
+            let text = format!("O4: node {node} shows instance {instance} in life {life:?}, deregistered at {ended:?}");
+            self.violate(text);
         }
     }
 

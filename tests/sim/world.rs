@@ -242,20 +242,22 @@ impl World {
             id: self.rng.random::<u64>() | 1,
             now: self.now,
             wall: (WALL + self.now).wrapping_add_signed(slot.skew_ms),
-            mark: slot.mark,
+            mark: if slot.mark > 0 { slot.mark + ((self.now - slot.shaken_at) << 16) } else { 0 },
             address: slot.address.clone(),
             members: slot.members.clone(),
         };
         slot.node = Some(SimNode::start(birth, self.wires.clone()));
-        self.note(|| format!("start node {at}"));
+        let (skew_ms, mark) = (self.slots[at].skew_ms, self.slots[at].mark >> 16);
+        self.note(|| format!("start node {at}, its clock {skew_ms} ms off, marked {mark}"));
     }
 
     pub fn crash(&mut self, at: usize) {
         let now = self.now;
         let slot = &mut self.slots[at];
         let Some(node) = slot.node.take() else { return };
-        slot.mark = slot.mark.max(node.mark());
-        slot.frozen = None;
+        // As a clock that is written down beside the machine's own: what passes until the next start is added then.
+        let stood_ms = slot.frozen.take().map_or(0, |(since, _)| now - since);
+        slot.mark = slot.mark.max(node.mark() + (stood_ms << 16));
         slot.tag += 1;
         slot.shaken_at = now;
         drop(node);

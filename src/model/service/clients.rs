@@ -6,6 +6,7 @@ use crate::model::error::{LimitKind, NamingError};
 use crate::model::instance::{BEAT_INTERVAL_MS, BEAT_TIMEOUT_MS, InstanceId, InstanceKey, Metadata, Record, check_instance};
 use crate::model::judging::JudgingRules;
 use crate::model::name::check_cluster_name;
+use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
 use std::sync::Arc;
 
@@ -110,7 +111,7 @@ impl Service {
             (Some(entry), _, Some(_)) if entry.status.life.time > 0 && JudgingRules::refuses_beat(entry.learned, at.now) => {
                 Ok((BeatAnswer::Unknown, Change::nothing()))
             }
-            (_, _, Some((weight, metadata))) => self.begin_from_beat(key, weight, metadata, at),
+            (_, _, Some((weight, metadata))) => self.begin_from_beat(key, weight, metadata, at.now, at),
             (_, _, None) => Ok((BeatAnswer::Unknown, Change::nothing())),
         }
     }
@@ -123,7 +124,8 @@ impl Service {
         }
         match beat.made_up {
             Some((weight, metadata)) if at.now.since(heard) < BEAT_TIMEOUT_MS => {
-                self.begin_from_beat(beat.key, weight, metadata, at).map(|(_, change)| change)
+                // As of when it was heard: a deregistration since then, here still unknown, stands.
+                self.begin_from_beat(beat.key, weight, metadata, heard, at).map(|(_, change)| change)
             }
             _ => Ok(Change::nothing()),
         }
@@ -133,7 +135,7 @@ impl Service {
     /// the weakest of records: a registration that any node remembers stands.
     fn heal(&mut self, mut entry: Entry, made_up: Option<(f64, Metadata)>, at: &Moment<'_>) -> (BeatAnswer, Change) {
         if let Some((weight, metadata)) = made_up {
-            let made = self.made_up(RANK_MADE_UP, weight, metadata, at);
+            let made = self.made_up(RANK_MADE_UP, weight, metadata, at.mint());
             if made.order() > entry.stamped.order() {
                 entry.stamped = made;
             }
@@ -151,20 +153,22 @@ impl Service {
         key: InstanceKey,
         weight: f64,
         metadata: Metadata,
+        when: Millis,
         at: &Moment<'_>,
     ) -> Result<(BeatAnswer, Change), NamingError> {
         check_cluster_name(&key.cluster)?;
         let mut entry = self.entry_for(key, at)?;
         let rank = if entry.status.life.time == 0 { RANK_MADE_UP } else { RANK_SAID };
-        entry.stamped = self.made_up(rank, weight, metadata, at);
-        entry.heard.touch(at.now, true);
-        Self::take_status(&mut entry, Status::born(State::Healthy, at.mint(), By::Beat), at, false);
+        let life = if when < at.now { at.clock.mint_past(when) } else { at.mint() };
+        entry.stamped = self.made_up(rank, weight, metadata, life);
+        entry.heard.touch(when, true);
+        Self::take_status(&mut entry, Status::born(State::Healthy, life, By::Beat), at, false);
         Ok((heard(&entry), self.put(entry, at)))
     }
 
-    fn made_up(&self, rank: u8, weight: f64, metadata: Metadata, at: &Moment<'_>) -> Stamped {
+    fn made_up(&self, rank: u8, weight: f64, metadata: Metadata, stamp: Stamp) -> Stamped {
         let id = self.next_id(&metadata);
-        Stamped { rank, stamp: at.mint(), record: Arc::new(Record::new(weight, true, None, metadata, id)) }
+        Stamped { rank, stamp, record: Arc::new(Record::new(weight, true, None, metadata, id)) }
     }
 
     /// The entry of this instance to change, or a blank one if there is room.
