@@ -11,18 +11,20 @@ pub const CLOCK_BEGINS: Millis = Millis(48 * 60 * 60 * 1000);
 pub struct Clock {
     origin: tokio::time::Instant,
     wall_at_origin: u64,
+    /// The machine's wall clock is what it says; a simulated one goes on evenly.
+    follows_machine: bool,
 }
 
 impl Clock {
     /// The clock of a real process.
     pub fn system() -> Clock {
-        Clock::beginning_at(wall_now())
+        Clock { follows_machine: true, ..Clock::beginning_at(wall_now()) }
     }
 
     /// A clock whose wall time begins at `wall` (epoch ms), whatever the machine says: for simulated skew.
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads time")]
     pub fn beginning_at(wall: u64) -> Clock {
-        Clock { origin: tokio::time::Instant::now(), wall_at_origin: wall }
+        Clock { origin: tokio::time::Instant::now(), wall_at_origin: wall, follows_machine: false }
     }
 
     /// Now, on the monotonic timer.
@@ -33,6 +35,11 @@ impl Clock {
     /// The wall time (epoch ms) that `Clock::now` began at.
     pub fn wall_at_beginning(&self) -> u64 {
         self.wall_at_origin
+    }
+
+    /// The wall time now, epoch ms: it may have been set meanwhile, forth or back.
+    pub fn wall(&self) -> u64 {
+        if self.follows_machine { wall_now() } else { self.wall_at_origin + self.origin.elapsed().as_millis() as u64 }
     }
 }
 

@@ -13,18 +13,21 @@ use crate::actors::realm::{Realm, RealmRules};
 use crate::actors::registrar::Homes;
 use crate::actors::roster::{Begin, Drain};
 use crate::actors::service::{NotedBeat, Retire};
+use crate::actors::snapshot::{self, Close, Leave, SnapshotPicture};
 use crate::actors::syncer::{Flush, QueueLimits};
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
 use crate::http::{ConnectionEpoch, Edge, dispatch};
+use crate::model::status::ServerStatus;
 use crate::net::datagram::UdpDatagrams;
+use crate::net::disk::{DirDisk, Disk, OpenError};
 use crate::net::http_link::HttpLink;
 use crate::pause::PauseTicker;
 use crate::protocol::pushbook::PushRules;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer, dev};
-use log::{info, warn};
+use log::{error, info, warn};
 use members::MemberFeed;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -40,6 +43,10 @@ const REQUEST_HEAD_MAX: Duration = Duration::from_secs(20);
 const SHUTDOWN_S_MAX: u64 = 3;
 /// What is owed to peers gets this long at stop.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
+/// The last snapshot gets what is left of this from the beginning of the stop: with the server's time that makes less than 10 s.
+const CLOSED_AFTER_MS: u64 = 6_000;
+/// Writing the clock at stop gets this long.
+const LEAVE_MAX: Duration = Duration::from_millis(500);
 const BACKLOG: u32 = 4_096;
 /// Subscribers are shared out among so many pushers by their address.
 const PUSHERS: u64 = 2;
@@ -55,6 +62,10 @@ pub enum StartError {
     PushSocket { ip: IpAddr, source: std::io::Error },
     #[error("the HTTP workers did not start: {0}")]
     Workers(String),
+    #[error(
+        "{path} holds the data of another node that runs now. Give each node a directory of its own with --data-dir or HEADCOUNT_DATA_DIR."
+    )]
+    DataDir { path: String },
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
@@ -79,6 +90,7 @@ impl Node {
         let listener = listen(SocketAddr::new(config.bind, config.port))?;
         let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: (config.bind, config.port).into(), source })?;
         let realm = Arc::new(Realm::new(rand::random(), rand::random(), Clock::system(), rules(&config)));
+        let disk = open_disk(&config, &realm)?;
         let pause = PauseTicker::start(realm.pause.clone()).map_err(StartError::Thread)?;
         let push_home = Arbiter::new();
         let pushers = start_pushers(&config, &realm, &push_home.handle())?;
@@ -86,14 +98,16 @@ impl Node {
         let core = Core::start(CoreParts {
             realm,
             link,
-            pushers: pushers.iter().map(|pusher| pusher.clone().recipient()).collect(),
+            pushers: pushers.clone(),
             advertised: members::advertised(&config, addr.port()),
             limits: QueueLimits { owed_keys: config.limits.owed_keys, beats_waiting: config.limits.beats_waiting },
+            disk,
         });
         let (server, served, homes) = serve(listener, &core, pushers, &config).await?;
         core.registrar.send(Homes(homes)).await.map_err(|e| StartError::Workers(e.to_string()))?;
+        let fresh = snapshot::load(&core).await;
         let members = MemberFeed::start(&config, addr.port(), core.desk.roster.clone());
-        core.desk.roster.send(Begin { fresh: false }).await.map_err(|e| StartError::Workers(e.to_string()))?;
+        core.desk.roster.send(Begin { fresh }).await.map_err(|e| StartError::Workers(e.to_string()))?;
         info!(address:% = addr, workers = config.http_workers; "listening");
         Ok(Node { core, server, served, push_home, _members: members, _pause: pause, addr })
     }
@@ -103,31 +117,58 @@ impl Node {
         self.addr
     }
 
+    /// Resolves when the node serves clients.
+    pub async fn ready(&self) {
+        self.core.realm.serving().await;
+    }
+
     pub fn realm(&self) -> &Arc<Realm> {
         &self.core.realm
     }
 
-    /// Stops serving, tells peers what they are owed and goodbye, retires the actors, then ends the server whose threads they
-    /// live on.
+    /// Stops serving, tells peers what they are owed and goodbye, writes the snapshot, retires the actors, then ends the server
+    /// whose threads they live on.
     pub async fn stop(self) {
-        let Desk { realm, roster, syncer } = &self.core.desk;
+        let Desk { realm, roster, syncer, .. } = &self.core.desk;
+        let closed_by = realm.clock.now() + CLOSED_AFTER_MS;
+        let was_ready = **realm.status.load() == ServerStatus::Ready;
         if roster.send(Drain).await.is_err() {
             warn!("the roster had ended before the node did");
         }
         if tokio::time::timeout(FLUSH_MAX, syncer.send(Flush)).await.is_err() {
             warn!("peers did not take all they were owed in time: digests will make up for it");
         }
+        let left_ms = closed_by.since(realm.clock.now());
+        self.close_snapshot(was_ready, Duration::from_millis(left_ms)).await;
         for cell in realm.index.all() {
             if cell.handle().send(Retire).await.is_err() {
                 continue; // it has gone already
             }
         }
+        self.leave_snapshot().await;
         self.push_home.stop();
         self.server.stop(true).await;
         match self.served.await {
             Ok(Ok(())) => info!("stopped"),
             Ok(Err(e)) => warn!(error:% = e; "the server ended with an error"),
             Err(e) => warn!(error:% = e; "the server did not end by itself"),
+        }
+    }
+
+    async fn close_snapshot(&self, was_ready: bool, within: Duration) {
+        let Some(writer) = &self.core.snapshot else { return };
+        match tokio::time::timeout(within, writer.send(Close { was_ready })).await {
+            Ok(Ok(true)) => info!("snapshot written"),
+            Ok(_) if !was_ready => info!("no snapshot is written: the node was not ready, and what is on disk may be better"),
+            Ok(_) => {} // the writer has said why
+            Err(_) => warn!("the last snapshot was not complete in time: what is on disk holds for the one before"),
+        }
+    }
+
+    async fn leave_snapshot(&self) {
+        let Some(writer) = &self.core.snapshot else { return };
+        if tokio::time::timeout(LEAVE_MAX, writer.send(Leave)).await.is_err() {
+            warn!("the clock was not written in time: the next start goes on from what was reserved");
         }
     }
 }
@@ -139,6 +180,22 @@ fn rules(config: &Config) -> RealmRules {
         expires: config.expire_instances,
         empty_after_ms: if config.empty_service.auto_clean { config.empty_service.after_ms } else { u64::MAX },
         standalone: config.mode == Mode::Standalone,
+    }
+}
+
+/// A directory that cannot be used is no reason not to serve; one that another node uses is.
+fn open_disk(config: &Config, realm: &Realm) -> Result<Option<Rc<dyn Disk>>, StartError> {
+    match DirDisk::open(&config.data_dir) {
+        Ok(disk) => Ok(Some(Rc::new(disk))),
+        Err(OpenError::InUse(path)) => Err(StartError::DataDir { path }),
+        Err(OpenError::Unusable(e)) => {
+            error!(
+                "{e}: this node runs without a snapshot, so settings made by API and, should all nodes stop at once, instances are \
+                 lost with it. Let its user write there, or choose another directory with --data-dir or HEADCOUNT_DATA_DIR."
+            );
+            realm.snapshot.store(Arc::new(SnapshotPicture { taken: None, problem: Some(format!("off: {e}")) }));
+            Ok(None)
+        }
     }
 }
 
@@ -185,8 +242,12 @@ async fn serve(
         actix_rt::spawn(tell_beats(edge.clone()));
         App::new().app_data(Data::new(edge)).default_service(web::to(dispatch))
     })
-    .on_connect(move |_, data| {
-        data.insert(ConnectionEpoch(pause.epoch()));
+    .on_connect(move |io, data| {
+        if let Some(socket) = io.downcast_ref::<actix_web::rt::net::TcpStream>() {
+            // Answers are small: one that waits for the client's ack of the one before would wait for nothing else.
+            let _ = socket.set_nodelay(true);
+        }
+        data.insert(ConnectionEpoch(pause.connection_epoch()));
     })
     .workers(workers)
     .keep_alive(KEEP_ALIVE)

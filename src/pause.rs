@@ -11,24 +11,47 @@ use std::time::Duration;
 /// A gap longer than this is a pause, ms.
 pub const PAUSE_MS: u64 = 3_000;
 const TICK: Duration = Duration::from_millis(200);
+/// Connections accepted this soon after a pause may have waited in the backlog since before its end, ms.
+const BACKLOG_MS: u64 = 1_000;
 
 /// See the module. Cheap to ask: one atomic and one reading of the system's clock.
 #[derive(Debug, Default)]
 pub struct PauseWatch {
+    /// Ms since the machine was started, where it is not the system that says so.
+    told: Option<Arc<AtomicU64>>,
     ticked: AtomicU64,
     epoch: AtomicU64,
     /// The longest gap nobody has dealt with yet, ms; 0: none.
     gap: AtomicU64,
     watched: AtomicBool,
+    /// When the last pause was noticed to be over, ms since the machine was started.
+    woke: AtomicU64,
 }
 
 impl PauseWatch {
+    /// Watches by a clock that others move: for worlds where a process cannot be stopped for real. Who moves it calls `tick`.
+    pub fn told_by(clock: Arc<AtomicU64>) -> PauseWatch {
+        let ticked = AtomicU64::new(clock.load(Ordering::Acquire));
+        PauseWatch { told: Some(clock), ticked, watched: AtomicBool::new(true), ..PauseWatch::default() }
+    }
+
+    fn boot_ms(&self) -> u64 {
+        self.told.as_ref().map_or_else(boot_ms, |clock| clock.load(Ordering::Acquire))
+    }
+
     /// The present epoch; notices a pause that has just ended before anything else runs.
     pub fn epoch(&self) -> u64 {
         if self.watched.load(Ordering::Relaxed) {
-            self.notice(boot_ms());
+            self.notice(self.boot_ms());
         }
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The epoch of a connection accepted now. One that may have waited in the backlog belongs to the time before the pause.
+    pub fn connection_epoch(&self) -> u64 {
+        let epoch = self.epoch();
+        let just_woken = epoch > 0 && self.boot_ms().saturating_sub(self.woke.load(Ordering::Acquire)) < BACKLOG_MS;
+        epoch - u64::from(just_woken)
     }
 
     /// The gap nobody has dealt with yet, ms.
@@ -42,8 +65,7 @@ impl PauseWatch {
         let _ = self.gap.compare_exchange(gap_ms, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// As if the process had stood still for `gap_ms`: for worlds where it cannot be stopped for real.
-    pub fn pretend(&self, gap_ms: u64) {
+    fn begin_epoch(&self, gap_ms: u64) {
         self.gap.fetch_max(gap_ms, Ordering::AcqRel);
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
@@ -57,12 +79,14 @@ impl PauseWatch {
         let ticked = self.ticked.load(Ordering::Acquire);
         let gap = now.saturating_sub(ticked);
         if gap > PAUSE_MS && self.ticked.compare_exchange(ticked, now, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            self.pretend(gap);
+            self.woke.store(now, Ordering::Release);
+            self.begin_epoch(gap);
         }
     }
 
-    fn tick(&self) {
-        let now = boot_ms();
+    /// Writes the time; notices a pause that has just ended.
+    pub fn tick(&self) {
+        let now = self.boot_ms();
         self.notice(now);
         self.ticked.fetch_max(now, Ordering::AcqRel);
     }
@@ -102,6 +126,18 @@ impl Drop for PauseTicker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_accepted_right_after_a_pause_may_be_older_than_its_end() {
+        let watch = PauseWatch::default();
+        assert_eq!(watch.connection_epoch(), 0);
+        let now = boot_ms();
+        watch.ticked.store(now.saturating_sub(20_000), Ordering::Release);
+        watch.notice(now);
+        assert_eq!((watch.epoch(), watch.connection_epoch()), (1, 0));
+        watch.woke.store(now.saturating_sub(BACKLOG_MS), Ordering::Release);
+        assert_eq!(watch.connection_epoch(), 1);
+    }
 
     #[test]
     fn a_gap_of_more_than_three_seconds_begins_an_epoch_once() {

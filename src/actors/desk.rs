@@ -1,27 +1,36 @@
 //! Where peers' calls are answered, whichever way they come in: over HTTP, or through a simulated network.
 
 use crate::actors::door::HeardBeat;
+use crate::actors::java::JavaPeers;
 use crate::actors::mail::tell_addr;
+use crate::actors::pusher::{ListSubscribers, Pusher};
 use crate::actors::realm::Realm;
 use crate::actors::roster::{GoodbyeCame, HeartbeatCame, RosterActor};
 use crate::actors::service::Evidence;
-use crate::actors::syncer::{BeatsHeard, DatumCame, DistroSyncer, RelayBeats, bucket_keys, cut_entries, page};
+use crate::actors::syncer::{
+    ANSWER_BYTES_MAX, AskSubscribers, BeatsHeard, DatumCame, DistroSyncer, RelayBeats, bucket_keys, cut_entries, page,
+};
 use crate::model::entry::{Slot, State};
+use crate::model::name::ServiceKey;
 use crate::model::peer_beat::PeerBeat;
 use crate::model::time::Millis;
 use crate::net::link::{PeerError, PeerReply, PeerRequest};
+use crate::protocol::pushbook::Subscriber;
+use crate::wire::service::SubscriberRow;
 use actix::Addr;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Keys of one answer to `digest/keys`; a bucket that is begun is told in full.
-const KEYS_MAX: usize = 50_000;
+/// Of a key in an answer to `digest/keys`, beside its name.
+const KEY_BYTES_FIXED: usize = 128;
 
 #[derive(Clone)]
 pub struct Desk {
     pub realm: Arc<Realm>,
     pub roster: Addr<RosterActor>,
     pub syncer: Addr<DistroSyncer>,
+    pub java: Addr<JavaPeers>,
+    pub pushers: Vec<Addr<Pusher>>,
 }
 
 impl Desk {
@@ -52,11 +61,30 @@ impl Desk {
                 Ok(PeerReply::Page { data, next })
             }
             PeerRequest::Whoami(nonce) => Ok(PeerReply::Whoami(nonce == self.realm.nonce)),
+            PeerRequest::Subscribers(key) => Ok(PeerReply::Subscribers(self.subscribers(&key).await)),
+            PeerRequest::Lists(_) => Err(PeerError::Broken("only Java nodes are asked for lists".to_string())),
             PeerRequest::Goodbye { address, id } => {
                 self.roster.send(GoodbyeCame { address, id }).await.map_err(stopping)?;
                 Ok(PeerReply::Done)
             }
         }
+    }
+
+    /// Those this node pushes a service's changes to; no peer is asked.
+    pub async fn subscribers(&self, key: &ServiceKey) -> Vec<SubscriberRow> {
+        let asks = self.pushers.iter().map(|pusher| pusher.send(ListSubscribers { service: Some(key.clone()) }));
+        let lists = futures_util::future::join_all(asks).await;
+        let row = |s: Subscriber| SubscriberRow::new(key, s.addr, &s.agent, &s.app);
+        lists.into_iter().filter_map(Result::ok).flatten().map(row).collect()
+    }
+
+    /// As [`subscribers`](Self::subscribers), of all nodes that answer in time.
+    pub async fn subscribers_anywhere(&self, key: &ServiceKey) -> Vec<SubscriberRow> {
+        let (ours, theirs) = tokio::join!(self.subscribers(key), self.syncer.send(AskSubscribers(key.clone())));
+        let mut rows: Vec<SubscriberRow> = ours.into_iter().chain(theirs.unwrap_or_default()).collect();
+        rows.sort();
+        rows.dedup(); // a client asks one node after another
+        rows
     }
 
     /// A worker's batch of beats, for the peers.
@@ -67,13 +95,16 @@ impl Desk {
     }
 
     fn keys(&self, buckets: &[u16]) -> PeerReply {
-        let (mut covered, mut keys) = (Vec::new(), Vec::new());
+        let (mut covered, mut keys, mut bytes) = (Vec::new(), Vec::new(), 0);
         for bucket in buckets.iter().copied().filter(|bucket| usize::from(*bucket) < crate::protocol::digest::BUCKETS) {
-            if keys.len() >= KEYS_MAX {
-                break;
+            if bytes >= ANSWER_BYTES_MAX {
+                break; // a bucket that is begun is told in full
             }
             covered.push(bucket);
-            keys.extend(bucket_keys(&self.realm, bucket).into_iter().map(|(key, digest)| ((*key).clone(), digest)));
+            for (key, digest) in bucket_keys(&self.realm, bucket) {
+                bytes += key.namespace().len() + key.grouped().len() + KEY_BYTES_FIXED;
+                keys.push(((*key).clone(), digest));
+            }
         }
         PeerReply::Keys { covered, keys }
     }
@@ -81,7 +112,7 @@ impl Desk {
     /// Evidence of healthy instances moves at once; the others' actors decide what it means. What nobody here knows is dropped.
     fn hear(&self, from: u64, beats: &[PeerBeat]) {
         let now = self.realm.clock.now();
-        let mut sick: HashMap<u64, Vec<(u32, Millis)>> = HashMap::new();
+        let mut sick: BTreeMap<u64, Vec<(u32, Millis)>> = BTreeMap::new();
         let mut relay: Vec<HeardBeat> = Vec::new();
         let relays = self.realm.peers.load().unreached.contains_key(&from);
         for beat in beats {
@@ -99,7 +130,6 @@ impl Desk {
                 }
             }
         }
-        #[expect(clippy::iter_over_hash_type, reason = "each service hears of itself alone")]
         for (service, beats) in sick {
             if let Some(cell) = self.realm.index.get_hash(service) {
                 tell_addr(cell.handle(), Evidence(beats), &self.realm.metrics.mail_dropped);

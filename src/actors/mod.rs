@@ -7,8 +7,10 @@
 //! Actors meet as `Recipient`s of events; the registrar is asked only when a service is not there, or its actor died.
 
 pub mod core;
+pub mod delivery;
 pub mod desk;
 pub mod door;
+pub mod java;
 pub mod mail;
 pub mod notifier;
 pub mod pusher;
@@ -18,4 +20,5 @@ pub mod renderings;
 pub mod roster;
 pub mod service;
 pub mod settings;
+pub mod snapshot;
 pub mod syncer;

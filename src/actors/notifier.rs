@@ -1,9 +1,11 @@
-//! `Notifier`: hears that services changed, tells who listens. Listeners re-read the view, so losing one event only delays.
+//! `Notifier`: hears that services changed, tells who listens. Of one service what pushers are to hear comes together while it
+//! waits. Listeners re-read the view, so losing one event only delays.
 
 use crate::actors::mail::{HUB_MAILBOX_MAX, tell};
 use crate::actors::realm::Realm;
 use crate::model::name::ServiceKey;
 use crate::model::service::Touched;
+use crate::protocol::fanout::{Fanout, News};
 use actix::prelude::*;
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ pub enum Origin {
     SlowPath,
     /// Read at warm-up from a peer, as all others may read it: nobody is owed it.
     Page,
+    /// Read from this node's own disk: nobody is owed it.
+    Snapshot,
 }
 
 /// A view was published. `touched` are the slots whose registers moved.
@@ -54,11 +58,27 @@ pub struct Listeners {
 pub struct Notifier {
     listeners: Listeners,
     realm: Arc<Realm>,
+    /// What the pushers are still to be told.
+    waiting: Fanout<Arc<ServiceKey>>,
+    turn_comes: bool,
 }
+
+/// Tell the pushers what has come together.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Turn;
 
 impl Notifier {
     pub fn new(listeners: Listeners, realm: Arc<Realm>) -> Notifier {
-        Notifier { listeners, realm }
+        Notifier { listeners, realm, waiting: Fanout::default(), turn_comes: false }
+    }
+
+    /// Events that wait in the mailbox join those of their key first: the turn comes behind them.
+    fn turn_later(&mut self, ctx: &mut Context<Self>) {
+        if !self.turn_comes && !self.waiting.is_empty() {
+            self.turn_comes = true;
+            ctx.notify(Turn);
+        }
     }
 }
 
@@ -71,14 +91,28 @@ impl Actor for Notifier {
 
 impl Handler<ServiceChanged> for Notifier {
     type Result = ();
-    fn handle(&mut self, event: ServiceChanged, _: &mut Self::Context) {
+    fn handle(&mut self, event: ServiceChanged, ctx: &mut Self::Context) {
         let dropped = &self.realm.metrics.mail_dropped;
-        if event.shown {
-            self.listeners.pushers.iter().for_each(|pusher| tell(pusher, event.clone(), dropped));
+        if event.shown && !self.waiting.push(event.key.clone(), News::Change) {
+            dropped.add(1);
         }
         if event.key.is_reserved() {
             tell(&self.listeners.settings, event.clone(), dropped);
         }
+        // The syncer's outboxes do their own coalescing, entry by entry.
         tell(&self.listeners.syncer, event, dropped);
+        self.turn_later(ctx);
+    }
+}
+
+impl Handler<Turn> for Notifier {
+    type Result = ();
+    fn handle(&mut self, _: Turn, ctx: &mut Self::Context) {
+        self.turn_comes = false;
+        for (key, _) in self.waiting.take() {
+            let event = ServiceChanged::shown(key);
+            self.listeners.pushers.iter().for_each(|pusher| tell(pusher, event.clone(), &self.realm.metrics.mail_dropped));
+        }
+        self.turn_later(ctx);
     }
 }

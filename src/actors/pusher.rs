@@ -41,6 +41,8 @@ const DEFLATE_BYTES_PER_UNIT: usize = 3 * 1_024;
 pub const SEND_WAIT_MS: u64 = 1_000;
 /// Packets shown by `push/state?detail=true`.
 pub const DETAIL_PACKETS_MAX: usize = 1_000;
+/// Counters begin again with the day, in UTC (in Nacos: by the zone of the machine).
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 /// After the socket fails to receive, ms.
 const RECEIVE_PAUSE_MS: u64 = 100;
 
@@ -92,6 +94,14 @@ impl Pusher {
             timer: None,
             buffer: Vec::new(),
         }
+    }
+
+    fn zero_at_midnight(&mut self, ctx: &mut Context<Self>) {
+        let left_ms = DAY_MS - self.clock.wall() % DAY_MS;
+        ctx.run_later(Duration::from_millis(left_ms), |pusher, ctx| {
+            pusher.book.zero_counters();
+            pusher.zero_at_midnight(ctx);
+        });
     }
 
     /// Sees to it that a turn comes when there is something to do: now, or by timer.
@@ -229,6 +239,7 @@ impl Actor for Pusher {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(HUB_MAILBOX_MAX);
+        self.zero_at_midnight(ctx);
         let datagrams = self.datagrams.clone();
         ctx.add_stream(futures_util::stream::unfold(datagrams, |datagrams| async move {
             let received = datagrams.receive().await;
@@ -310,14 +321,6 @@ impl Handler<Reset> for Pusher {
 
     fn handle(&mut self, _: Reset, _: &mut Self::Context) {
         self.book.clear_unacked();
-    }
-}
-
-impl Handler<ZeroCounters> for Pusher {
-    type Result = ();
-
-    fn handle(&mut self, _: ZeroCounters, _: &mut Self::Context) {
-        self.book.zero_counters();
     }
 }
 

@@ -6,6 +6,7 @@ use crate::actors::pusher::Documents;
 use crate::actors::renderings::Renderings;
 use crate::actors::roster::PeersPicture;
 use crate::actors::service::ServiceActor;
+use crate::actors::snapshot::SnapshotPicture;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::model::judging::JudgingRules;
@@ -24,6 +25,7 @@ use crate::wire::host_list::{HostQuery, host_list};
 use actix::Addr;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 pub type Index = index::Index<Addr<ServiceActor>, Renderings>;
 pub type Cell = cell::Cell<Addr<ServiceActor>, Renderings>;
@@ -65,9 +67,12 @@ pub struct Realm {
     pub ownership: ArcSwap<Ownership>,
     /// The members as the roster sees them.
     pub peers: ArcSwap<PeersPicture>,
-    /// What this node can do for clients.
+    /// What this node can do for clients; set by [`set_status`](Realm::set_status).
     pub status: ArcSwap<ServerStatus>,
+    status_moved: Notify,
     pub pause: Arc<PauseWatch>,
+    /// How it stands with what is kept on disk.
+    pub snapshot: ArcSwap<SnapshotPicture>,
     /// Full beats heard while clients were not served.
     pub noted: NotedBeats,
     /// Chosen at random at start: who answers to it is this process.
@@ -90,7 +95,9 @@ impl Realm {
             ownership: ArcSwap::default(),
             peers: ArcSwap::default(),
             status: ArcSwap::default(),
+            status_moved: Notify::new(),
             pause: Arc::default(),
+            snapshot: ArcSwap::default(),
             noted: NotedBeats::default(),
             nonce,
         }
@@ -119,6 +126,23 @@ impl Realm {
     /// The hybrid clock's present, epoch ms: what clients see as time.
     pub fn now_ms(&self) -> u64 {
         self.stamps.now_ms(self.clock.now())
+    }
+
+    pub fn set_status(&self, status: ServerStatus) {
+        self.status.store(Arc::new(status));
+        self.status_moved.notify_waiters();
+    }
+
+    /// Resolves when clients are served.
+    pub async fn serving(&self) {
+        loop {
+            let mut moved = std::pin::pin!(self.status_moved.notified());
+            moved.as_mut().enable();
+            if self.is_serving() {
+                return;
+            }
+            moved.await;
+        }
     }
 
     /// Whether clients are served: Ready, and no pause that has not been dealt with.

@@ -127,7 +127,7 @@ impl RosterActor {
                     self.run(effect, ctx);
                 }
                 self.publish();
-                self.realm.status.store(Arc::new(status));
+                self.realm.set_status(status);
             }
             warmup::Effect::AskPage { peer, id, cursor } => {
                 let ask = self.syncer.send(PullPage { peer: peer.clone(), cursor });
@@ -204,7 +204,7 @@ impl RosterActor {
         match self.realm.stamps.observe(heartbeat.clock, self.realm.clock.now()) {
             Ok(()) => true,
             Err(e) => {
-                self.realm.metrics.stamps_ahead.add(1);
+                self.realm.metrics.refuse_ahead(format!("heartbeat of {}: {e}", heartbeat.address));
                 warn!(peer:% = heartbeat.address, error:% = e; "heartbeat refused");
                 false
             }

@@ -12,10 +12,15 @@ use crate::model::error::NamingError;
 use crate::model::instance::{InstanceKey, Metadata};
 use crate::model::service::{BatchEdit, BatchTarget, BeatAnswer, BeatClaim, Change, Incoming, Moment, Patch, Registration, Service};
 use crate::model::time::Millis;
+use crate::protocol::legacy::LastLists;
 use actix::prelude::*;
 use log::{info, warn};
 use std::sync::Arc;
 use std::time::Duration;
+
+mod listed;
+
+pub use listed::{TakeList, Vouch, Vouched};
 
 /// A timer never sleeps longer than this, so that a change of rules is noticed.
 const SLEEP_MS_MAX: u64 = 10 * 60 * 1_000;
@@ -27,6 +32,8 @@ pub struct ServiceActor {
     notifier: Recipient<ServiceChanged>,
     timer: Option<SpawnHandle>,
     armed: Millis,
+    /// Only where Java nodes are peers.
+    last_lists: LastLists,
 }
 
 // === messages ===
@@ -131,7 +138,7 @@ pub struct Retire;
 
 impl ServiceActor {
     pub fn new(service: Service, publisher: Publisher, realm: Arc<Realm>, notifier: Recipient<ServiceChanged>) -> ServiceActor {
-        ServiceActor { service, publisher, realm, notifier, timer: None, armed: Millis::MAX }
+        ServiceActor { service, publisher, realm, notifier, timer: None, armed: Millis::MAX, last_lists: LastLists::default() }
     }
 
     /// Decides at the present moment, settles what changed, returns the machine's answer.
@@ -152,6 +159,7 @@ impl ServiceActor {
             let old = self.publisher.cell().glance().view.digest();
             self.realm.index.sums().publish(view.key().hash(), old, view.digest());
             self.publisher.publish(view);
+            self.realm.index.changed().mark(self.service.key().hash());
             let Change { shown, settings, touched, minted, .. } = change;
             let event = ServiceChanged { key: self.service.key().clone(), shown, settings, touched, minted, origin };
             tell(&self.notifier, event, &self.realm.metrics.mail_dropped);
@@ -197,6 +205,7 @@ impl ServiceActor {
         let old = self.publisher.cell().glance().view.digest();
         self.realm.index.sums().publish(self.service.key().hash(), old, 0);
         self.realm.index.remove(self.publisher.cell());
+        self.realm.index.changed().mark(self.service.key().hash());
         ctx.stop();
     }
 }

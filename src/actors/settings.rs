@@ -75,7 +75,7 @@ fn entry_of(name: &str) -> &str {
 }
 
 /// Paints what readers see from the reserved service's view.
-fn repaint(realm: &Realm) {
+pub fn repaint(realm: &Realm) {
     let Some(cell) = realm.cell(&reserved_key()) else { return };
     let picture = cell.view();
     let mut records: Vec<&Arc<Entry>> = picture.view.entries().values().collect();

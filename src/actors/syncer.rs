@@ -8,13 +8,13 @@
 //! ```
 //! A peer that hangs delays nobody but itself. Losing any message delays; the digest rounds alone converge.
 
+use crate::actors::delivery::deliver;
 use crate::actors::mail::HUB_MAILBOX_MAX;
 use crate::actors::notifier::{Origin, ServiceChanged};
 use crate::actors::realm::Realm;
-use crate::actors::registrar::{Ensure, Registrar};
-use crate::actors::service::Merge;
-use crate::model::datum::{Datum, DatumBody};
-use crate::model::name::{ServiceKey, check_service_name};
+use crate::actors::registrar::Registrar;
+use crate::model::datum::Datum;
+use crate::model::name::ServiceKey;
 use crate::model::peer::PeerAddr;
 use crate::model::peer_beat::PeerBeat;
 use crate::model::time::Millis;
@@ -36,12 +36,12 @@ mod exchange;
 mod handlers;
 mod messages;
 
-pub use cut::{cut_entries, page};
+pub use cut::{ANSWER_BYTES_MAX, cut_entries, page};
 pub use exchange::bucket_keys;
 pub use messages::*;
 
-/// Sends and merges of one answer that are under way at once.
-const MERGES_AT_ONCE: usize = 64;
+/// What an operator waits for the peers' subscribers.
+const SUBSCRIBERS_MAX: Duration = Duration::from_millis(300);
 
 // === the actor ===
 
@@ -140,7 +140,7 @@ impl DistroSyncer {
         ctx.spawn(call.into_actor(self).map(move |answer, syncer, ctx| {
             let now = syncer.realm.clock.now();
             let outcome = match answer {
-                Ok(PeerReply::Done) => Outcome::Acked(Vec::new()),
+                Ok(PeerReply::Done) => Outcome::Acked,
                 other => {
                     debug!(peer:% = to, answer:? = other; "sync batch failed");
                     Outcome::Failed
@@ -167,13 +167,13 @@ impl DistroSyncer {
     fn offer(&mut self, event: &ServiceChanged) {
         let unreached = match event.origin {
             Origin::Peer(id) => self.realm.peers.load().unreached.get(&id).cloned().unwrap_or_default(),
-            Origin::Here | Origin::SlowPath | Origin::Page => Vec::new(),
+            Origin::Here | Origin::SlowPath | Origin::Page | Origin::Snapshot => Vec::new(),
         };
         for (address, peer) in &mut self.peers {
             let all = match event.origin {
                 Origin::Here | Origin::SlowPath => true,
                 Origin::Peer(_) => unreached.contains(address),
-                Origin::Page => false,
+                Origin::Page | Origin::Snapshot => false,
             };
             let slots = if all { &event.touched } else { &event.minted };
             let mut entries: Vec<u32> = slots.iter().map(|slot| slot.hash).collect();
@@ -183,45 +183,15 @@ impl DistroSyncer {
             if entries.is_empty() && !settings {
                 continue;
             }
-            if let Offered::Overflowed(keys) = peer.outbox.offer_named(event.key.clone(), &Named { entries, settings }) {
+            if let Offered::Overflowed(keys) = peer.outbox.offer(event.key.clone(), &Named { entries, settings }) {
                 self.realm.metrics.owed_dropped.add(keys as u64);
                 warn!(peer:% = address, keys; "too much is owed to a peer: a digest round will make up for it");
             }
         }
     }
 
-    /// Merges what came of each service, some at once; done when all are merged.
     fn deliver(&self, data: Vec<Datum>, origin: Origin) -> impl Future<Output = ()> + use<> {
-        let (realm, registrar) = (self.realm.clone(), self.registrar.clone());
-        async move {
-            use futures_util::StreamExt;
-            let merges = data.into_iter().map(|datum| merge(realm.clone(), registrar.clone(), datum, origin));
-            futures_util::stream::iter(merges).buffer_unordered(MERGES_AT_ONCE).collect::<()>().await;
-        }
-    }
-}
-
-async fn merge(realm: Arc<Realm>, registrar: Addr<Registrar>, datum: Datum, origin: Origin) {
-    let key = Arc::new(datum.key);
-    let now = realm.clock.now();
-    let DatumBody::Stamped(incoming) = datum.body else { return };
-    let stamps = incoming.versions.iter().map(|v| v.stamped.stamp.max(v.status.life).max(v.status.judgement));
-    let newest = stamps.chain(incoming.settings.as_ref().map(|s| s.stamp)).max();
-    if let Some(Err(e)) = newest.map(|stamp| realm.stamps.observe(stamp.time, now)) {
-        realm.metrics.stamps_ahead.add(1);
-        return warn!(service:% = key, error:% = e; "datum refused");
-    }
-    let cell = match realm.cell(&key) {
-        Some(cell) => Ok(cell),
-        None if check_service_name(key.grouped()).is_err() && !key.is_reserved() => return,
-        None => registrar.send(Ensure(key.clone())).await.unwrap_or(Err(crate::model::error::NamingError::NodeStopping)),
-    };
-    let Ok(cell) = cell else { return };
-    if cell.handle().send(Merge { incoming: incoming.clone(), origin }).await.is_err()
-        && let Ok(Ok(cell)) = registrar.send(Ensure(key)).await
-    {
-        // It retired under our hands; the one born anew takes it. Lost even so, a digest round brings it again.
-        let _ = cell.handle().send(Merge { incoming, origin }).await;
+        deliver(self.realm.clone(), self.registrar.clone(), data, origin)
     }
 }
 

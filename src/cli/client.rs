@@ -73,6 +73,17 @@ impl Servers {
         &self.bases[self.current.get()]
     }
 
+    /// All of them, as `http://host:port/context`.
+    pub fn bases(&self) -> &[String] {
+        &self.bases
+    }
+
+    /// What precedes every path at the node that answered last; empty, or with a slash before it.
+    pub fn context_path(&self) -> &str {
+        let rest = self.current().trim_start_matches("http://");
+        rest.find('/').map_or("", |slash| &rest[slash..])
+    }
+
     /// The body of a 200. `path` begins with a slash and follows the context path.
     pub async fn call(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<String, ClientError> {
         let mut silent = Vec::new();
@@ -167,6 +178,8 @@ pub fn first_line(text: &str) -> String {
 }
 
 // === impl ClientError ===
+
+impl std::error::Error for ClientError {}
 
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,9 +9,12 @@
 
 mod check;
 mod client;
+mod cluster;
+mod diff;
 mod flags;
 mod health;
 mod instances;
+mod local_cluster;
 mod secret;
 #[cfg(test)]
 mod stub;
@@ -42,6 +45,7 @@ Examples:
   headcount config check                           what is in force and where it comes from
   headcount register cart 10.0.0.7:8080 --keep     an instance that beats until Ctrl-C
   headcount watch cart                             who is listed, as it changes
+  headcount local-cluster                          three nodes on this machine, to kill and restart by a key
 
 'headcount serve --help' tells of every setting, 'headcount VERB --help' of one verb.";
 
@@ -77,6 +81,17 @@ enum Verb {
     Services(instances::Services),
     /// Subscribe to a service and show who is listed, as it changes
     Watch(watch::Watch),
+    /// Run a cluster on this machine, and kill, pause and restart its nodes by a key
+    LocalCluster(local_cluster::LocalCluster),
+    /// List the nodes of a cluster as one of them sees them
+    Members(cluster::Members),
+    /// Say which node judges the instances of a service first
+    Owner(cluster::Owner),
+    /// Compare what the nodes of a cluster hold: exit 0 if it is the same, 1 if not, 2 if they cannot be compared
+    Diff(diff::Diff),
+    /// Run a node that ends with the process that started it
+    #[command(hide = true)]
+    LocalNode(SettingFlags),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  headcount completions bash > /etc/bash_completion.d/headcount")]
     Completions {
@@ -117,6 +132,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Environment) -> Comma
         Some(Verb::Instances(verb)) => in_system(verb.run()),
         Some(Verb::Services(verb)) => in_system(verb.run()),
         Some(Verb::Watch(verb)) => in_system(verb.run()),
+        Some(Verb::LocalCluster(verb)) => in_system(verb.run(env)),
+        Some(Verb::LocalNode(settings)) => {
+            local_cluster::end_with_parent();
+            return serve(&settings, env);
+        }
+        Some(Verb::Members(verb)) => in_system(verb.run()),
+        Some(Verb::Owner(verb)) => in_system(verb.run()),
+        Some(Verb::Diff(verb)) => return Command::Done(diff::ended(in_system(verb.run(env)))),
         Some(Verb::Completions { shell }) => Ok(completions(shell)),
     };
     match done {
@@ -157,7 +180,7 @@ fn completions(shell: clap_complete::Shell) -> String {
 /// What a verb answers: a text for standard output, or one for standard error and exit code 1.
 type Outcome = Result<String, String>;
 
-fn in_system<E: Display>(verb: impl Future<Output = Result<String, E>>) -> Outcome {
+fn in_system<T, E: Display>(verb: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     actix_rt::System::new().block_on(verb).map_err(|error| error.to_string())
 }
 

@@ -37,7 +37,8 @@ impl SecretVerb {
     }
 }
 
-fn create(path: &Path) -> io::Result<()> {
+/// Makes a secret; fails where the file exists.
+pub fn create(path: &Path) -> io::Result<()> {
     let mut bytes = [0u8; SECRET_BYTES];
     OsRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -23,6 +23,14 @@ impl Raw {
         checking.read_values(|key| keys.contains(&key));
         if checking.faults.is_empty() { Ok(checking.config) } else { Err(checking.faults) }
     }
+
+    /// The cluster's secret alone, from its file or directly, if there is one.
+    pub fn check_secret(&self) -> Result<Option<Secret>, Vec<Fault>> {
+        let mut checking = Checking { raw: self, config: Config::default(), faults: Vec::new() };
+        checking.read_values(|key| [SECRET, SECRET_FILE].contains(&key));
+        checking.settle_secret();
+        if checking.faults.is_empty() { Ok(checking.config.cluster_secret) } else { Err(checking.faults) }
+    }
 }
 
 struct Checking<'a> {

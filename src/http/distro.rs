@@ -1,10 +1,11 @@
 //! `/v1/ns/distro/…`: what nodes ask each other. Answered whatever this node's own state is.
 
 use crate::http::extract::Call;
+use crate::http::java;
 use crate::http::peer_auth::{self, Right};
 use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;
-use crate::net::link::PeerError;
+use crate::net::link::{PeerError, PeerRequest};
 use crate::net::peer_http::{NODE_HEADER, PEER_PATH, read_request, write_reply};
 use actix_web::web::Bytes;
 use std::time::Duration;
@@ -15,17 +16,26 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// Answers a call of a peer. `path`: below the context path. `None`: there is no such call.
 pub async fn answer(call: &Call, path: &str, body: &[u8]) -> Option<Answer> {
     let name = path.strip_prefix(PEER_PATH)?;
+    if let Some(answer) = java::answer(call, name, body) {
+        return Some(answer);
+    }
     let request = read_request(call.request.method().as_str(), name, call.request.query_string(), body)?;
     Some(answer_request(call, request).await)
 }
 
-async fn answer_request(call: &Call, request: Result<crate::net::link::PeerRequest, NamingError>) -> Answer {
+async fn answer_request(call: &Call, request: Result<PeerRequest, NamingError>) -> Answer {
     match peer_auth::check(&call.edge, &call.request)? {
         Right::Member => {}
         Right::Legacy => return Err(NamingError::Forbidden("a Java node may not make this call".into())),
     }
+    let request = request?;
+    if let PeerRequest::Datum(data) = &request
+        && data.iter().any(|datum| datum.stamped().is_none())
+    {
+        return Err(NamingError::Forbidden("lists without stamps are taken from nodes named in headcount.peers.legacy only".into()));
+    }
     let from = call.request.headers().get(NODE_HEADER).and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok()).unwrap_or(0);
-    match tokio::time::timeout(DEADLINE, call.edge.desk.answer(from, request?)).await {
+    match tokio::time::timeout(DEADLINE, call.edge.desk.answer(from, request)).await {
         Ok(Ok(reply)) => Ok(reply::json_bytes(Bytes::from(write_reply(&reply)))),
         Ok(Err(PeerError::Status(_, text))) => Err(NamingError::Unavailable(text)),
         Ok(Err(_)) => Err(NamingError::NodeStopping),

@@ -55,13 +55,33 @@ fn note_beat(call: &Call) {
     }
 }
 
-/// The status of the first limited prefix of `<path>?<query>`; a missing query reads `null`, as in Nacos.
+/// An operator must be able to take back a limit, whatever it covers.
+fn sets_switch(method: &Method, path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    *method == Method::PUT && (path.ends_with("/v1/ns/operator/switches") || path.ends_with("/v1/ns/ops/switches"))
+}
+
+/// The status of the first limited prefix of `<path>?<query>`; a missing query reads `null`, as in Nacos. Setting a switch is never limited.
 fn limited(call: &Call) -> Option<u16> {
     let switches = call.edge.realm.switches.load();
-    if switches.limited_url_map.is_empty() {
+    if switches.limited_url_map.is_empty() || sets_switch(call.request.method(), call.request.uri().path()) {
         return None;
     }
     let uri = call.request.uri();
     let line = format!("{}?{}", uri.path(), uri.query().unwrap_or("null"));
     switches.limited_url_map.iter().find(|(prefix, _)| line.starts_with(prefix.as_str())).map(|(_, status)| *status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_setting_a_switch_is_never_limited() {
+        for path in ["/nacos/v1/ns/operator/switches", "/v1/ns/ops/switches/"] {
+            assert!(sets_switch(&Method::PUT, path), "{path}");
+            assert!(!sets_switch(&Method::GET, path), "{path}");
+        }
+        assert!(!sets_switch(&Method::PUT, "/nacos/v1/ns/operator/log"));
+    }
 }

@@ -64,9 +64,7 @@ pub async fn deregister(call: Call) -> Answer {
 
 pub async fn patch(call: Call) -> Answer {
     let params = call.params();
-    let namespace = call.namespace(&params)?;
     let key = call.service(&params)?;
-    let _ = namespace;
     let instance = {
         let (ip, port) = (params.required("ip")?, params.required("port")?);
         InstanceKey::new(&call.cluster(&params, DEFAULT_CLUSTER)?, &ip, int_j(&port)?)
@@ -104,9 +102,15 @@ async fn edit_metadata(call: &Call, edit: fn(Metadata) -> BatchEdit) -> Answer {
         Some("ephemeral") => BatchTarget::All,
         Some(_) => BatchTarget::Listed(Vec::new()),
     };
-    let metadata = call.metadata(&params.required("metadata")?)?;
+    let edit = edit(call.metadata(&params.required("metadata")?)?);
     let met = match call.picture(&key) {
-        Some(_) => call.ask(key, EditMetadata(target, edit(metadata))).await?,
+        Some(picture) => {
+            if let BatchEdit::Put(pairs) = &edit {
+                // What is added must not grow anybody's beyond its limits.
+                picture.view.shown().try_for_each(|e| call.check_metadata(&e.record().metadata.with(pairs)))?;
+            }
+            call.ask(key, EditMetadata(target, edit)).await?
+        }
         None => Vec::new(),
     };
     let names: Vec<String> = met.iter().map(|k| format!("{}:{}:unknown:{}:ephemeral", k.ip, k.port, k.cluster)).collect();

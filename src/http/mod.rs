@@ -10,6 +10,7 @@ mod extract;
 mod gate;
 mod health;
 mod instance;
+mod java;
 mod login;
 mod machine;
 mod namespaces;
@@ -90,6 +91,7 @@ pub const ROUTES: &[Route] = routes! {
     GET "/v1/ns/service/list" => service::list;
     GET "/v1/ns/service/names" => service::names;
     GET "/v1/ns/service/subscribers" => service::subscribers;
+    POST "/v1/ns/service/status" => java::heard;
     GET "/v1/ns/catalog/services" => catalog::services;
     GET "/v1/ns/catalog/service" => catalog::service;
     GET "/v1/ns/catalog/instances" => catalog::instances;
@@ -117,6 +119,8 @@ pub const ROUTES: &[Route] = routes! {
     GET "/v1/ns/operator/push/state" => operator::push_state;
     GET "/v1/ns/operator/distro/server" => operator::responsible_server;
     GET "/v1/ns/operator/distro/status" => operator::distro_status;
+    GET "/v1/ns/operator/server/status" => java::heard;
+    POST "/v1/ns/operator/server/status" => java::heard;
     PUT "/v1/ns/operator/log" => operator::log_level;
     GET "/v1/ns/operator/cluster/states" => operator::raft_states;
     GET "/v1/ns/operator/cluster/state" => operator::raft_state;
@@ -219,7 +223,7 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
     let Some(path) = routed(&edge.context_path, request.uri().path()) else { return reply::not_found(&request) };
     let for_peers = path.starts_with(PEER_PATH);
     // Whoever proves nothing is read no more from than a client.
-    let large = for_peers && peer_auth::check(&edge, &request).is_ok();
+    let large = (for_peers || path == java::STATUS_PATH) && peer_auth::check(&edge, &request).is_ok();
     let body = match read_body(&edge, &request, payload, large).await {
         Ok(body) => body,
         Err(e) => return reply::error(&e, &request),

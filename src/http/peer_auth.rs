@@ -3,6 +3,7 @@
 use crate::config::Secret;
 use crate::http::Edge;
 use crate::model::error::NamingError;
+use crate::model::peer::PeerAddr;
 use crate::net::peer_http::SECRET_HEADER;
 use actix_web::HttpRequest;
 use std::borrow::Cow;
@@ -24,12 +25,17 @@ pub fn check(edge: &Edge, request: &HttpRequest) -> Result<Right, NamingError> {
         (None, _) if edge.insecure_peers => return Ok(Right::Member),
         _ => {}
     }
-    let from = request.peer_addr().map(|addr| addr.ip().to_canonical());
-    if edge.legacy_peers.iter().any(|peer| peer.host.parse().ok() == from && from.is_some()) {
+    if java_peer(edge, request).is_some() {
         return Ok(Right::Legacy);
     }
     edge.realm.metrics.peers_refused.add(1);
     Err(NamingError::Forbidden(Cow::Borrowed("this call is for nodes of the cluster: the cluster secret is missing or wrong")))
+}
+
+/// The Java node that calls, by its address. Java nodes do not say who they are: those at one address are one to us.
+pub fn java_peer<'e>(edge: &'e Edge, request: &HttpRequest) -> Option<&'e PeerAddr> {
+    let from = request.peer_addr()?.ip().to_canonical();
+    edge.legacy_peers.iter().find(|peer| peer.host.parse() == Ok(from))
 }
 
 /// Compares without telling by its time how much was right. The one place where the secret is compared.

@@ -8,11 +8,12 @@ use crate::http::census::Census;
 use crate::http::extract::Call;
 use crate::http::gate::shown_status;
 use crate::http::machine;
-use crate::http::nodes::members;
+use crate::http::nodes::{members, own_address};
 use crate::http::operator::push_stats;
 use crate::http::reply::{self, Answer};
 use crate::metrics::Metrics;
 use crate::model::error::NamingError;
+use crate::model::member::Member;
 use crate::model::status::ServerStatus;
 use crate::protocol::pushbook::PushStats;
 use crate::wire::member::NACOS_VERSION;
@@ -50,7 +51,8 @@ pub async fn livez(call: Call) -> Answer {
 
 /// `ok`, or why clients are not served. `?verbose`: a line for each thing that matters.
 pub async fn readyz(call: Call) -> Answer {
-    let reason = unready_reason(call.edge.status(), shown_status(&call));
+    let lost = call.edge.realm.peers.load().lost.clone();
+    let reason = unready_reason(call.edge.status(), shown_status(&call), lost.as_deref());
     let mut body = reason.clone().unwrap_or_else(|| "ok".to_string());
     if call.params().raw("verbose").is_some_and(|verbose| verbose != "false") {
         body.push('\n');
@@ -62,10 +64,10 @@ pub async fn readyz(call: Call) -> Answer {
     })
 }
 
-/// `shown`: the status clients are told, which an operator may have overridden.
-fn unready_reason(status: ServerStatus, shown: &str) -> Option<String> {
+/// `shown`: the status clients are told, which an operator may have overridden; `lost`: why the node does not find itself.
+fn unready_reason(status: ServerStatus, shown: &str, lost: Option<&str>) -> Option<String> {
     match status {
-        ServerStatus::Starting => Some("starting: not yet found in its own member list".to_string()),
+        ServerStatus::Starting => Some(format!("starting: {}", lost.unwrap_or("not yet found in its own member list"))),
         ServerStatus::Warming => Some("warming: fetching what its peers have".to_string()),
         ServerStatus::Draining => Some("draining: stopping".to_string()),
         ServerStatus::Ready if ["UP", "READ_ONLY", "WRITE_ONLY"].contains(&shown) => None,
@@ -74,22 +76,71 @@ fn unready_reason(status: ServerStatus, shown: &str) -> Option<String> {
 }
 
 async fn verbose(call: &Call, body: &mut String) {
-    let census = call.edge.census.take(&call.edge.realm).await;
-    let members = members(call);
+    let edge = &call.edge;
+    let census = edge.census.take(&edge.realm).await;
+    let (members, picture) = (members(call), edge.realm.peers.load());
     let alive = members.iter().filter(|member| member.is_alive()).count();
-    let lines: [(&str, String); 9] = [
-        ("version", env!("CARGO_PKG_VERSION").to_string()),
-        ("address", crate::http::nodes::own_address(call).to_string()),
-        ("status", call.edge.status().to_string()),
-        ("shown to clients", shown_status(call).to_string()),
-        ("uptime", format!("{} s", uptime_s(call))),
-        ("services", census.services.to_string()),
-        ("instances", format!("{} ({} healthy)", census.instances, census.healthy)),
-        ("members", format!("{alive} up of {}", members.len())),
-        ("messages dropped", call.edge.realm.metrics.mail_dropped.get().to_string()),
-    ];
-    for (name, value) in lines {
+    let counted = &edge.realm.metrics;
+    let last_ahead = counted.last_ahead.load().as_ref().map_or_else(String::new, |what| format!("; the last: {what}"));
+    let mut line = |name: &str, value: String| {
         let _ = writeln!(body, "{name}: {value}"); // writing to a String does not fail
+    };
+    line("version", env!("CARGO_PKG_VERSION").to_string());
+    line("address", own_address(call).to_string());
+    line("process", format!("{:016x}", edge.realm.stamps.node()));
+    line("status", edge.status().to_string());
+    line("shown to clients", shown_status(call).to_string());
+    line("uptime", format!("{} s", uptime_s(call)));
+    line("services", census.services.to_string());
+    line("instances", format!("{} ({} healthy)", census.instances, census.healthy));
+    line("digest", format!("{:016x}", edge.realm.index.sums().root()));
+    line("members", format!("{alive} up of {}", members.len()));
+    for member in &members {
+        line("  member", seen(member, member.addr == own_address(call), edge.realm.now_ms()));
+    }
+    line("level", level(edge.status(), picture.levelled, alive));
+    if let Some(lost) = &picture.lost {
+        line("not listed", lost.clone());
+    }
+    line("stamps too far ahead", format!("{} refused{last_ahead}", counted.stamps_ahead.get()));
+    line("peers without the secret", format!("{} refused", counted.peers_refused.get()));
+    line("snapshot", snapshot(call));
+    line("messages dropped", counted.mail_dropped.get().to_string());
+    line("changes owed to peers dropped", counted.owed_dropped.get().to_string());
+    line("beats for peers dropped", counted.beats_dropped.get().to_string());
+}
+
+fn seen(member: &Member, is_me: bool, now_ms: u64) -> String {
+    let heard = match (is_me, member.heard_ms) {
+        (true, _) => "this node".to_string(),
+        (false, 0) => "never heard".to_string(),
+        (false, at) => format!("heard {} ms ago", now_ms.saturating_sub(at)),
+    };
+    format!("{} {}, {heard}", member.addr, member.state.name())
+}
+
+/// With how many of the listed nodes, itself among them, it was level when it became Ready. What others knew that were silent then
+/// comes when they answer.
+fn level(status: ServerStatus, (merged, listed): (usize, usize), alive: usize) -> String {
+    let all_since = alive >= listed;
+    match status {
+        ServerStatus::Ready if merged < listed && !all_since => {
+            format!("degraded {merged}/{listed}: the others were silent when it became ready")
+        }
+        ServerStatus::Ready => "with all that could be asked".to_string(),
+        _ => format!("with {merged} of {listed}, itself among them"),
+    }
+}
+
+/// When it was taken, and what is wrong with it.
+fn snapshot(call: &Call) -> String {
+    let realm = &call.edge.realm;
+    let picture = realm.snapshot.load();
+    let taken = picture.taken.map(|at| format!("taken {} s ago", realm.clock.now().since(at) / 1_000));
+    let problem = picture.problem.clone();
+    match taken.into_iter().chain(problem).collect::<Vec<String>>() {
+        nothing if nothing.is_empty() => "none taken yet".to_string(),
+        parts => parts.join(", "),
     }
 }
 
@@ -105,6 +156,8 @@ struct Scrape<'a> {
     pushes: PushStats,
     counters: &'a Metrics,
     ready: bool,
+    /// Up, and listed.
+    members: (u64, u64),
     uptime_s: u64,
     resident_bytes: u64,
 }
@@ -139,9 +192,46 @@ const METRICS: &[Metric] = &[
         read: |s| Reading::Count(s.counters.mail_dropped.get()),
     },
     Metric {
+        name: "headcount_owed_dropped",
+        help: "Changes owed to a peer that were dropped because too many waited",
+        read: |s| Reading::Count(s.counters.owed_dropped.get()),
+    },
+    Metric {
+        name: "headcount_beats_dropped",
+        help: "Beats not passed on to peers because too many waited",
+        read: |s| Reading::Count(s.counters.beats_dropped.get()),
+    },
+    Metric {
+        name: "headcount_stamps_ahead",
+        help: "Messages of peers refused for a stamp too far ahead of this node's clock",
+        read: |s| Reading::Count(s.counters.stamps_ahead.get()),
+    },
+    Metric {
+        name: "headcount_peers_refused",
+        help: "Calls of peers refused for a wrong or missing secret",
+        read: |s| Reading::Count(s.counters.peers_refused.get()),
+    },
+    Metric { name: "headcount_members", help: "Listed nodes, this one included", read: |s| Reading::Level(s.members.1) },
+    Metric { name: "headcount_members_up", help: "Those among them that are Ready", read: |s| Reading::Level(s.members.0) },
+    Metric {
         name: "headcount_rebirths",
         help: "Service actors born anew after a panic",
         read: |s| Reading::Count(s.counters.rebirths.get()),
+    },
+    Metric {
+        name: "headcount_snapshot_buckets",
+        help: "Buckets of the snapshot written to disk",
+        read: |s| Reading::Count(s.counters.snapshot_buckets.get()),
+    },
+    Metric {
+        name: "headcount_snapshot_failures",
+        help: "Files of the snapshot that could not be written",
+        read: |s| Reading::Count(s.counters.snapshot_failures.get()),
+    },
+    Metric {
+        name: "headcount_snapshot_damaged",
+        help: "Buckets on disk that could not be used at start",
+        read: |s| Reading::Count(s.counters.snapshot_damaged.get()),
     },
     Metric {
         name: "headcount_tombstones_overdue",
@@ -163,12 +253,13 @@ const METRICS: &[Metric] = &[
 ];
 
 pub async fn metrics(call: Call) -> Answer {
-    let edge = &call.edge;
+    let (edge, members) = (&call.edge, members(&call));
     let scrape = Scrape {
         census: edge.census.take(&edge.realm).await,
         pushes: push_stats(&call).await.unwrap_or_default(),
         counters: &edge.realm.metrics,
         ready: edge.status() == ServerStatus::Ready,
+        members: (members.iter().filter(|member| member.is_alive()).count() as u64, members.len() as u64),
         uptime_s: uptime_s(&call),
         resident_bytes: machine::resident_bytes(),
     };
@@ -194,13 +285,23 @@ mod tests {
 
     #[test]
     fn a_node_that_does_not_serve_says_why() {
-        assert_eq!(unready_reason(ServerStatus::Ready, "UP"), None);
-        assert_eq!(unready_reason(ServerStatus::Ready, "READ_ONLY"), None);
-        assert_eq!(unready_reason(ServerStatus::Ready, "DOWN").unwrap(), "switched off: overriddenServerStatus is DOWN");
+        assert_eq!(unready_reason(ServerStatus::Ready, "UP", None), None);
+        assert_eq!(unready_reason(ServerStatus::Ready, "READ_ONLY", None), None);
+        assert_eq!(unready_reason(ServerStatus::Ready, "DOWN", None).unwrap(), "switched off: overriddenServerStatus is DOWN");
         for status in [ServerStatus::Starting, ServerStatus::Warming, ServerStatus::Draining] {
-            let reason = unready_reason(status, "UP").unwrap();
+            let reason = unready_reason(status, "UP", None).unwrap();
             assert!(reason.starts_with(&status.name().to_lowercase()), "{reason}");
         }
+        let lost = "it is not in its own member list";
+        assert_eq!(unready_reason(ServerStatus::Starting, "STARTING", Some(lost)).unwrap(), format!("starting: {lost}"));
+    }
+
+    #[test]
+    fn a_node_that_became_ready_alone_says_so_until_all_are_there() {
+        assert!(level(ServerStatus::Ready, (1, 3), 2).starts_with("degraded 1/3"));
+        assert!(!level(ServerStatus::Ready, (1, 3), 3).contains("degraded"));
+        assert!(!level(ServerStatus::Ready, (3, 3), 1).contains("degraded"));
+        assert_eq!(level(ServerStatus::Warming, (2, 3), 3), "with 2 of 3, itself among them");
     }
 
     #[test]
@@ -209,7 +310,8 @@ mod tests {
         counters.judgements.add(7);
         let census = Census { services: 2, instances: 3, healthy: 1, ..Census::default() };
         let pushes = PushStats::default();
-        let text = rendered(&Scrape { census, pushes, counters: &counters, ready: true, uptime_s: 5, resident_bytes: 9 }).unwrap();
+        let text = rendered(&Scrape { census, pushes, counters: &counters, ready: true, members: (2, 3), uptime_s: 5, resident_bytes: 9 })
+            .unwrap();
         for line in [
             "# TYPE headcount_ready gauge",
             "headcount_ready 1",

@@ -7,6 +7,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::convert::Infallible;
 
 /// What a handler returns.
 pub type Answer = Result<HttpResponse, NamingError>;
@@ -23,6 +24,17 @@ pub fn ok(request: &HttpRequest) -> HttpResponse {
 /// 200 with plain text, its type as the client prefers it.
 pub fn plain(body: impl Into<Bytes>, request: &HttpRequest) -> HttpResponse {
     text(StatusCode::OK, body.into(), request)
+}
+
+/// 200 with a text that comes bit by bit; no bit may be empty.
+pub fn plain_stream(bits: impl Iterator<Item = Bytes> + 'static, request: &HttpRequest) -> HttpResponse {
+    let bits = futures_util::stream::iter(bits.map(Ok::<_, Infallible>));
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, text_type(request))).streaming(bits)
+}
+
+/// What Nacos says to a node that sends nothing.
+pub fn empty_entity(request: &HttpRequest) -> HttpResponse {
+    text(StatusCode::BAD_REQUEST, Bytes::from_static(b"receive empty entity!"), request)
 }
 
 /// 200 with JSON that is already rendered.

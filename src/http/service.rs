@@ -1,6 +1,5 @@
 //! `/v1/ns/service`: services themselves. Create, edit, delete, show, list; and who listens to one.
 
-use crate::actors::pusher::ListSubscribers;
 use crate::actors::realm::Picture;
 use crate::actors::service::{CreateService, DeleteService, EditService, ServiceEdit};
 use crate::http::extract::Call;
@@ -8,13 +7,12 @@ use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;
 use crate::model::name::{DEFAULT_GROUP, GROUP_SEPARATOR, ServiceKey};
 use crate::model::service::Refusal;
-use crate::protocol::pushbook::Subscriber;
 use crate::wire::form::{Params, is_blank};
 use crate::wire::page::slice;
 use crate::wire::pattern::NamePattern;
 use crate::wire::selector::{decoded_once_more, selector, service_filter};
-use crate::wire::service::{NamesByNamespace, NamesPage, ServiceJson, SubscriberRow, SubscribersPage};
-use crate::wire::value::{bool_s, float_l, float_s, int_l};
+use crate::wire::service::{NamesByNamespace, NamesPage, ServiceJson, SubscribersPage};
+use crate::wire::value::{bool_j, bool_s, float_l, float_s, int_l};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -127,7 +125,7 @@ pub async fn names(call: Call) -> Answer {
 
 // === subscribers ===
 
-/// Who is pushed this service's changes. Nodes ask each other without a page (Nacos 1.1.4) and are told all.
+/// Who is pushed this service's changes, by any node unless `aggregation` is not `true`. Nodes ask each other without a page (Nacos 1.1.4) and are told all.
 pub async fn subscribers(call: Call) -> Answer {
     let params = call.params();
     let (page_no, page_size) = match call.agent().is_peer() {
@@ -135,19 +133,13 @@ pub async fn subscribers(call: Call) -> Answer {
         false => (page_number(&params, "pageNo")?, page_number(&params, "pageSize")?),
     };
     let key = call.service(&params)?;
-    let mut rows = local_subscribers(&call, &key).await;
+    // Of a peer that asks us, only ours are wanted: it asks the others itself.
+    let everywhere = bool_j(&params.or("aggregation", "true")) && !call.agent().is_peer();
+    let mut rows = if everywhere { call.edge.desk.subscribers_anywhere(&key).await } else { call.edge.desk.subscribers(&key).await };
     rows.sort();
     reply::json(&SubscribersPage::of(slice(&rows, page_no, page_size), rows.len()))
 }
 
 fn page_number(params: &Params<'_>, name: &'static str) -> Result<i32, NamingError> {
     params.required(name).map(|text| int_l(&text))
-}
-
-/// Those this node pushes to; no peer is asked.
-async fn local_subscribers(call: &Call, key: &ServiceKey) -> Vec<SubscriberRow> {
-    let asks = call.edge.pushers.iter().map(|pusher| pusher.send(ListSubscribers { service: Some(key.clone()) }));
-    let lists = futures_util::future::join_all(asks).await;
-    let row = |s: Subscriber| SubscriberRow::new(key, s.addr, &s.agent, &s.app);
-    lists.into_iter().filter_map(Result::ok).flatten().map(row).collect()
 }

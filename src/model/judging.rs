@@ -80,8 +80,9 @@ impl JudgingRules {
         let wait_ms = if owner { 0 } else { BACKUP_WAIT_MS };
         let due = heard.max(self.heard_floor) + timeout_ms + travel_ms + wait_ms;
         match self.shaken_at {
-            Some(at) => due.max((at + SHAKEN_MS).min(due + PUT_OFF_MS_MAX)),
-            None => due,
+            // A silence that began later than that has no beat in it that could have been missed.
+            Some(at) if heard < at => due.max((at + SHAKEN_MS).min(due + PUT_OFF_MS_MAX)),
+            _ => due,
         }
     }
 
@@ -156,6 +157,7 @@ mod tests {
         assert_eq!(shaken(due.before(3_000)).deadline(T, 15_000, false, true), due + 3_000);
         assert_eq!(shaken(due.before(6_000)).deadline(T, 15_000, false, true), due);
         assert_eq!(shaken(due + 60_000).deadline(T, 15_000, false, true), due + 4_000, "a later one adds nothing");
+        assert_eq!(shaken(T).deadline(T, 2_000, false, true), T + 2_000, "heard since: nothing was missed");
     }
 
     #[test]

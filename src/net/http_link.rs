@@ -45,7 +45,10 @@ impl PeerLink for HttpLink {
         let url = format!("http://{to}{}{PEER_PATH}{}", self.context_path, call.path);
         let method = Method::from_bytes(call.method.as_bytes()).unwrap_or(Method::GET);
         let deadline = if matches!(ask, PeerRequest::Heartbeat(_)) { HEARTBEAT_DEADLINE } else { DEADLINE };
-        let request = self.client.request(method, url).timeout(deadline).content_type("application/json; charset=UTF-8");
+        let mut request = self.client.request(method, url).timeout(deadline).content_type("application/json; charset=UTF-8");
+        if matches!(ask, PeerRequest::Lists(_)) {
+            request.headers_mut().remove(SECRET_HEADER); // Java nodes are not to know it
+        }
         let body_bytes_max = self.body_bytes_max;
         Box::pin(async move {
             let mut response = request.send_body(call.body).await.map_err(|e| unanswered(&e))?;

@@ -6,6 +6,7 @@ use crate::model::name::ServiceKey;
 use crate::model::peer::PeerAddr;
 use crate::model::peer_beat::PeerBeat;
 use crate::protocol::warmup::Cursor;
+use crate::wire::service::SubscriberRow;
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
 
@@ -29,6 +30,10 @@ pub enum PeerRequest {
     Warmup(Option<Cursor>),
     /// Whether it is the process that chose this nonce.
     Whoami(u64),
+    /// The lists of these services, of a Java node.
+    Lists(Vec<Arc<ServiceKey>>),
+    /// Whom it pushes this service's changes.
+    Subscribers(ServiceKey),
     /// The sender is going.
     Goodbye {
         address: PeerAddr,
@@ -59,6 +64,9 @@ pub enum PeerReply {
         next: Option<Cursor>,
     },
     Whoami(bool),
+    Subscribers(Vec<SubscriberRow>),
+    /// Without stamps.
+    Lists(Vec<Datum>),
 }
 
 /// Why there is no answer.

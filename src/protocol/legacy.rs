@@ -1,23 +1,25 @@
 //! Java peers: lists of a service without stamps, and their checksums.
 //!
 //! A whole list from a peer is that peer's present truth: what differs gets stamps on receipt; what is absent is deregistered
-//! only if this same peer brought it. A checksum never deletes: one that differs makes us pull. Never: mints, reads an entry.
+//! only if this same peer brought it, and not while its client beats us. A checksum never deletes: one that is not that of the
+//! peer's last list makes us pull.
+//!
+//! A Java node passes no beats on. What it says of a service (a list, or the checksum of its last one) therefore vouches for the
+//! instances it lists as healthy, as a beat of each heard now: of those it brought, and of those whose last evidence came through
+//! a peer, which may be gone. It lists nobody for long who is silent, so a dead one is kept by that no longer than there. An
+//! instance whose client beats us needs no witness. Who brought what, and what was listed last, is known to this process alone.
+//!
+//! Never: mints, reads a clock.
 
+use crate::model::datum::LegacyInstance;
 use crate::model::instance::{InstanceKey, Record};
 use crate::model::peer::PeerAddr;
 use md5::{Digest, Md5};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// An instance as a Java peer's list has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
-    pub key: InstanceKey,
-    pub record: Record,
-    pub healthy: bool,
-    /// Its health is said by an operator, so it holds for known instances too.
-    pub marked: bool,
-}
+/// MD5 of nothing.
+const EMPTY_LIST: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 /// An instance as this node has it, tombstones included.
 #[derive(Clone, Debug)]
@@ -28,15 +30,17 @@ pub struct Held<'a> {
     pub healthy: Option<bool>,
     /// Its deregistration was learned so lately that late news of it are refused.
     pub refusing: bool,
-    /// The Java peer whose list it came with.
-    pub brought_by: Option<&'a PeerAddr>,
+    /// It came here with a list of this same peer.
+    pub brought: bool,
+    /// Its client beat this very node, lately.
+    pub beats_here: bool,
 }
 
 /// What a list makes us do. Stamps are minted by who carries it out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegacyChange {
     /// Unknown here, or a tombstone: a life, with the list's health. The peer has brought it.
-    Register(Listed),
+    Register(LegacyInstance),
     /// Another record.
     Update(InstanceKey, Record),
     /// Marked, and of other health than here.
@@ -45,13 +49,21 @@ pub enum LegacyChange {
     Deregister(InstanceKey),
 }
 
+/// What a whole list means.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Meaning {
+    pub changes: Vec<LegacyChange>,
+    /// Some of it is refused for now: the list is to be asked for again.
+    pub is_partial: bool,
+}
+
 /// What a peer's whole list means beside what we hold, in the order of the instances. Of an instance listed twice the later counts.
-pub fn changes(held: &[Held<'_>], list: Vec<Listed>, from: &PeerAddr) -> Vec<LegacyChange> {
-    let mut list: BTreeMap<InstanceKey, Listed> = list.into_iter().map(|listed| (listed.key.clone(), listed)).collect();
-    let mut changes = Vec::new();
+pub fn meaning(held: &[Held<'_>], list: Vec<LegacyInstance>) -> Meaning {
+    let mut list: BTreeMap<InstanceKey, LegacyInstance> = list.into_iter().map(|listed| (listed.key.clone(), listed)).collect();
+    let Meaning { mut changes, mut is_partial } = Meaning::default();
     for ours in held {
         match (list.remove(ours.key), ours.healthy) {
-            (Some(_), None) if ours.refusing => {}
+            (Some(_), None) if ours.refusing => is_partial = true,
             (Some(listed), None) => changes.push(LegacyChange::Register(listed)),
             (Some(listed), Some(healthy)) => {
                 if !same_record(&listed.record, ours.record) {
@@ -61,12 +73,60 @@ pub fn changes(held: &[Held<'_>], list: Vec<Listed>, from: &PeerAddr) -> Vec<Leg
                     changes.push(LegacyChange::Judge { key: listed.key, healthy: listed.healthy });
                 }
             }
-            (None, Some(_)) if ours.brought_by == Some(from) => changes.push(LegacyChange::Deregister(ours.key.clone())),
+            (None, Some(_)) if ours.brought && !ours.beats_here => changes.push(LegacyChange::Deregister(ours.key.clone())),
             (None, _) => {}
         }
     }
     changes.extend(list.into_values().map(LegacyChange::Register));
-    changes
+    Meaning { changes, is_partial }
+}
+
+/// What Java peers have listed of one service.
+#[derive(Debug, Default)]
+pub struct LastLists(BTreeMap<PeerAddr, LastList>);
+
+#[derive(Debug)]
+struct LastList {
+    /// `None`: not all of it was taken.
+    checksum: Option<Box<str>>,
+    mentions: Vec<Mention>,
+}
+
+/// An instance in a peer's last list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// Two instances of a service share one of these once in 4 billion: then they share a witness, too.
+    pub instance: u32,
+    pub healthy: bool,
+    /// It came here with a list of this peer.
+    pub brought: bool,
+}
+
+impl LastLists {
+    /// Whether the peer brought the instance.
+    pub fn has_brought(&self, from: &PeerAddr, instance: u32) -> bool {
+        self.mentions(from).iter().any(|mention| mention.instance == instance && mention.brought)
+    }
+
+    /// What the peer listed last.
+    pub fn mentions(&self, from: &PeerAddr) -> &[Mention] {
+        self.0.get(from).map_or(&[], |last| &last.mentions)
+    }
+
+    /// Whether the peer's list is still the one we have taken.
+    pub fn are_current(&self, from: &PeerAddr, checksum: &str) -> bool {
+        self.0.get(from).and_then(|last| last.checksum.as_ref()).is_some_and(|ours| same_checksum(ours, checksum))
+    }
+
+    /// The peer's list has been taken. `checksum`: `None` if not all of it was.
+    pub fn note(&mut self, from: PeerAddr, checksum: Option<String>, mentions: Vec<Mention>) {
+        self.0.insert(from, LastList { checksum: checksum.map(Into::into), mentions });
+    }
+}
+
+/// Whether it is the checksum of a list without instances.
+pub fn is_empty_list(checksum: &str) -> bool {
+    same_checksum(checksum, EMPTY_LIST)
 }
 
 /// Ids are made here anew, so they say nothing.
@@ -78,8 +138,8 @@ fn same_record(theirs: &Record, ours: &Record) -> bool {
 }
 
 /// MD5 of a list as Nacos computes it, 32 digits (1.3.0 and later).
-pub fn list_checksum(list: &[Listed]) -> String {
-    let mut sorted: Vec<(String, &Listed)> = list.iter().map(|listed| (sort_text(listed), listed)).collect();
+pub fn list_checksum(list: &[LegacyInstance]) -> String {
+    let mut sorted: Vec<(String, &LegacyInstance)> = list.iter().map(|listed| (sort_text(listed), listed)).collect();
     sorted.sort_by(|a, b| by_utf16(&a.0, &b.0));
     let mut md5 = Md5::new();
     for (_, listed) in sorted {
@@ -122,13 +182,13 @@ pub fn java_double(value: f64) -> String {
     }
 }
 
-fn sort_text(listed: &Listed) -> String {
-    let Listed { key, record, healthy, marked } = listed;
+fn sort_text(listed: &LegacyInstance) -> String {
+    let LegacyInstance { key, record, healthy, marked, .. } = listed;
     format!("{key}_{}_{healthy}_{marked}_{}", java_double(record.weight), key.cluster)
 }
 
-fn checksum_item(listed: &Listed) -> String {
-    let Listed { key, record, healthy, .. } = listed;
+fn checksum_item(listed: &LegacyInstance) -> String {
+    let LegacyInstance { key, record, healthy, .. } = listed;
     let mut pairs: Vec<(&str, Option<&str>)> = record.metadata.iter().collect();
     pairs.sort_by(|a, b| by_utf16(a.0, b.0));
     let metadata: String = pairs.iter().map(|(name, value)| format!("{name}:{},", value.unwrap_or("null"))).collect();
@@ -150,11 +210,11 @@ mod tests {
         Record::new(weight, enabled, None, metadata.iter().copied().collect::<Metadata>(), InstanceId::Simple)
     }
 
-    fn listed(cluster: &str, ip: &str, port: i32, record: Record) -> Listed {
-        Listed { key: InstanceKey::new(cluster, ip, port), record, healthy: true, marked: false }
+    fn listed(cluster: &str, ip: &str, port: i32, record: Record) -> LegacyInstance {
+        LegacyInstance { key: InstanceKey::new(cluster, ip, port), record, healthy: true, marked: false, last_beat: None }
     }
 
-    fn plain(ip: &str) -> Listed {
+    fn plain(ip: &str) -> LegacyInstance {
         listed("DEFAULT", ip, 80, record(1.0, true, &[]))
     }
 
@@ -208,22 +268,20 @@ mod tests {
         }
     }
 
-    /// We hold 1.1.1.1, live and healthy, brought by `by`.
-    fn with_one(by: Option<&PeerAddr>, healthy: Option<bool>, refusing: bool, list: Vec<Listed>) -> Vec<LegacyChange> {
+    /// We hold 1.1.1.1.
+    fn with_one(brought: bool, healthy: Option<bool>, refusing: bool, list: Vec<LegacyInstance>) -> Vec<LegacyChange> {
         let ours = plain("1.1.1.1");
-        let held = Held { key: &ours.key, record: &ours.record, healthy, refusing, brought_by: by };
-        changes(&[held], list, &peer("j1"))
-    }
-
-    fn peer(host: &str) -> PeerAddr {
-        PeerAddr::new(host, 8848)
+        let held = Held { key: &ours.key, record: &ours.record, healthy, refusing, brought, beats_here: false };
+        let Meaning { changes, is_partial } = meaning(&[held], list);
+        assert_eq!(is_partial, refusing);
+        changes
     }
 
     #[test]
     fn a_list_that_says_what_we_hold_changes_nothing() {
         let numbered = Record::new(1.0, true, Some("".into()), Metadata::default(), InstanceId::Number(7));
-        let list = vec![Listed { healthy: false, ..listed("DEFAULT", "1.1.1.1", 80, numbered) }];
-        assert_eq!(with_one(None, Some(true), false, list), [], "health of known ones travels otherwise");
+        let list = vec![LegacyInstance { healthy: false, ..listed("DEFAULT", "1.1.1.1", 80, numbered) }];
+        assert_eq!(with_one(false, Some(true), false, list), [], "health of known ones travels otherwise");
     }
 
     #[test]
@@ -231,25 +289,40 @@ mod tests {
         let other = record(3.0, true, &[]);
         let list = vec![plain("1.1.1.1"), listed("DEFAULT", "1.1.1.1", 80, other.clone()), plain("2.2.2.2")];
         let expected = [LegacyChange::Update(plain("1.1.1.1").key, other), LegacyChange::Register(plain("2.2.2.2"))];
-        assert_eq!(with_one(None, Some(true), false, list), expected);
-        let marked = Listed { healthy: false, marked: true, ..plain("1.1.1.1") };
+        assert_eq!(with_one(false, Some(true), false, list), expected);
+        let marked = LegacyInstance { healthy: false, marked: true, ..plain("1.1.1.1") };
         let judged = [LegacyChange::Judge { key: marked.key.clone(), healthy: false }];
-        assert_eq!(with_one(None, Some(true), false, vec![marked.clone()]), judged);
-        assert_eq!(with_one(None, Some(false), false, vec![marked]), []);
+        assert_eq!(with_one(false, Some(true), false, vec![marked.clone()]), judged);
+        assert_eq!(with_one(false, Some(false), false, vec![marked]), []);
     }
 
     #[test]
     fn absent_ones_go_only_if_this_same_peer_brought_them() {
         let gone = [LegacyChange::Deregister(plain("1.1.1.1").key)];
-        assert_eq!(with_one(Some(&peer("j1")), Some(true), false, vec![]), gone);
-        assert_eq!(with_one(Some(&peer("j1")), None, false, vec![]), [], "gone already");
-        assert_eq!(with_one(Some(&peer("j2")), Some(true), false, vec![]), []);
-        assert_eq!(with_one(None, Some(true), false, vec![]), [], "ours");
+        assert_eq!(with_one(true, Some(true), false, vec![]), gone);
+        assert_eq!(with_one(true, None, false, vec![]), [], "gone already");
+        assert_eq!(with_one(false, Some(true), false, vec![]), [], "ours, or another's");
+        let ours = plain("1.1.1.1");
+        let held = Held { key: &ours.key, record: &ours.record, healthy: Some(true), refusing: false, brought: true, beats_here: true };
+        assert_eq!(meaning(&[held], vec![]), Meaning::default(), "its client beats us");
+    }
+
+    #[test]
+    fn what_was_listed_last_is_known_of_each_peer_apart() {
+        let (one, other) = (PeerAddr::new("10.0.0.1", 8848), PeerAddr::new("10.0.0.2", 8848));
+        let mut lists = LastLists::default();
+        let mention = |instance, brought| Mention { instance, healthy: true, brought };
+        lists.note(one.clone(), Some("0a".to_string()), vec![mention(1, true), mention(2, false)]);
+        assert!(lists.are_current(&one, "a") && !lists.are_current(&one, "b") && !lists.are_current(&other, "a"));
+        assert_eq!([lists.has_brought(&one, 1), lists.has_brought(&one, 2), lists.has_brought(&other, 1)], [true, false, false]);
+        lists.note(one.clone(), None, vec![]);
+        assert!(!lists.are_current(&one, "a") && lists.mentions(&one).is_empty());
+        assert!(is_empty_list(&list_checksum(&[])) && !is_empty_list("0"));
     }
 
     #[test]
     fn a_tombstone_comes_back_unless_it_is_too_young() {
-        assert_eq!(with_one(None, None, false, vec![plain("1.1.1.1")]), [LegacyChange::Register(plain("1.1.1.1"))]);
-        assert_eq!(with_one(None, None, true, vec![plain("1.1.1.1")]), []);
+        assert_eq!(with_one(false, None, false, vec![plain("1.1.1.1")]), [LegacyChange::Register(plain("1.1.1.1"))]);
+        assert_eq!(with_one(false, None, true, vec![plain("1.1.1.1")]), []);
     }
 }

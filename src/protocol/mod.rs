@@ -10,4 +10,5 @@ pub mod ownership;
 pub mod push_target;
 pub mod pushbook;
 pub mod roster;
+pub mod snapshot;
 pub mod warmup;

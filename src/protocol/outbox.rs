@@ -1,15 +1,11 @@
-//! Keys we owe one peer.   offer ─▶ owed ─ poll ─▶ in flight ─ Acked ─▶ gone, watermark moves
+//! What we owe one peer.   offer ─▶ owed ─ poll ─▶ in flight ─ Acked ─▶ gone
 //!                                   ▲────────────── Failed ─────┘      (back-off)
 //!
-//! An idle peer gets a change at once; under load changes pile up behind the one batch in flight. A batch is cut from the views
-//! when it is sent: a key says only *look again*.
+//! An idle peer gets a change at once; under load changes pile up behind the one batch in flight. Owed is a name, of a service
+//! and of what moved in it: a batch is cut from the views when it is sent, so a name says only *look again*.
 //!
-//! What the peer acknowledged is one number a key: the *watermark*. Stamps of one process only grow, and one actor writes a
-//! service, so "all that this process minted up to here" needs no list of entries. What others minted is owed by name,
-//! once for each time they are offered. Both are forgotten when the peer restarts.
-//!
-//! Invariant: a key offered while in flight is owed again. Losing a key is allowed only when the cap is reached: counted, and
-//! answered by a digest round. Never: reads a datum, knows a URL.
+//! Invariant: what is offered while in flight is owed again. Losing a name is allowed only when a cap is reached: then a digest
+//! round is due. Never: reads a datum, knows a URL, remembers what a peer has.
 
 use crate::model::time::Millis;
 use crate::protocol::backoff::Backoff;
@@ -22,24 +18,19 @@ pub const BATCH_KEYS_MAX: usize = 1_000;
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Keys owed to one peer, unless configured otherwise.
 pub const OWED_KEYS_MAX: usize = 100_000;
-/// Entries of others owed by name under one key.
+/// Entries owed under one key; for more a digest round is due.
 pub const NAMED_ENTRIES_MAX: usize = 1_024;
-/// Watermarks kept of one peer. The least lately used are forgotten first: their next change is sent with more than is new.
-pub const WATERMARKS_MAX: usize = 1 << 18;
 
-const _: () = assert!(BATCH_KEYS_MAX <= OWED_KEYS_MAX && WATERMARKS_MAX >= OWED_KEYS_MAX);
+const _: () = assert!(BATCH_KEYS_MAX <= OWED_KEYS_MAX);
 
 /// One key's part of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owed<K> {
     pub key: K,
-    /// Owed: every register that this process minted with a stamp time above this.
-    pub after: u64,
-    /// Owed too, whoever minted it.
     pub named: Named,
 }
 
-/// What is owed under a key whoever minted it: learned by the slow path, or from a node that does not reach the peer.
+/// What is owed under a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
     /// Entries by instance hash, ascending.
@@ -56,10 +47,10 @@ pub struct Batch<K> {
 }
 
 /// How a batch ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome<K> {
-    /// The peer has it: of each key, all that this process minted up to this stamp time.
-    Acked(Vec<(K, u64)>),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The peer has it.
+    Acked,
     Failed,
 }
 
@@ -76,23 +67,14 @@ pub enum Offered {
 pub struct Outbox<K> {
     owed_max: usize,
     order: VecDeque<K>,
-    /// The owed keys, with what is owed by name.
     owed: HashMap<K, Named>,
-    flight: Option<Flight<K>>,
+    flight: Option<Batch<K>>,
     next_id: u64,
     /// Not before this, after a failure.
     retry_at: Millis,
     backoff: Backoff,
     up: bool,
     round_due: bool,
-    watermarks: Watermarks<K>,
-}
-
-#[derive(Debug)]
-struct Flight<K> {
-    batch: Batch<K>,
-    /// The peer's process it was cut for is still the one we know.
-    same_process: bool,
 }
 
 impl<K: Hash + Eq + Clone> Outbox<K> {
@@ -108,17 +90,11 @@ impl<K: Hash + Eq + Clone> Outbox<K> {
             backoff: Backoff::new(seed),
             up: false,
             round_due: false,
-            watermarks: Watermarks::new(WATERMARKS_MAX),
         }
     }
 
-    /// Something this process minted under the key may be news to the peer.
-    pub fn offer(&mut self, key: K) -> Offered {
-        self.offer_named(key, &Named::default())
-    }
-
-    /// As [`offer`](Self::offer), and these go whoever minted them.
-    pub fn offer_named(&mut self, key: K, named: &Named) -> Offered {
+    /// What is named under the key may be news to the peer.
+    pub fn offer(&mut self, key: K, named: &Named) -> Offered {
         let mut offered = Offered::Taken;
         if !self.owed.contains_key(&key) && self.owed.len() >= self.owed_max {
             offered = Offered::Overflowed(self.owed.len());
@@ -137,11 +113,11 @@ impl<K: Hash + Eq + Clone> Outbox<K> {
         let mut owed = Vec::with_capacity(n);
         for key in self.order.drain(..n) {
             let named = self.owed.remove(&key).unwrap_or_default();
-            owed.push(Owed { after: self.watermarks.get(&key), key, named });
+            owed.push(Owed { key, named });
         }
         self.next_id += 1;
         let batch = Batch { id: self.next_id, owed };
-        self.flight = Some(Flight { batch: batch.clone(), same_process: true });
+        self.flight = Some(batch.clone());
         Some(batch)
     }
 
@@ -152,25 +128,22 @@ impl<K: Hash + Eq + Clone> Outbox<K> {
 
     /// What did not fit into the batch in flight: owed again, before all else.
     pub fn give_back(&mut self, id: u64, rest: Vec<Owed<K>>) {
-        if self.flight.as_ref().is_some_and(|flight| flight.batch.id == id) {
+        if self.flight.as_ref().is_some_and(|flight| flight.id == id) {
             self.owe_first(rest);
         }
     }
 
     /// The batch in flight came to an end; ids of other batches are ignored.
-    pub fn settle(&mut self, id: u64, outcome: Outcome<K>, now: Millis) {
-        let Some(flight) = self.flight.take_if(|flight| flight.batch.id == id) else { return };
+    pub fn settle(&mut self, id: u64, outcome: Outcome, now: Millis) {
+        let Some(flight) = self.flight.take_if(|flight| flight.id == id) else { return };
         match outcome {
-            Outcome::Acked(covered) => {
+            Outcome::Acked => {
                 self.backoff.succeeded();
                 self.retry_at = now;
-                if flight.same_process {
-                    covered.into_iter().for_each(|(key, time)| self.watermarks.raise(key, time));
-                }
             }
             Outcome::Failed => {
                 self.retry_at = now + self.backoff.failed();
-                self.owe_first(flight.batch.owed);
+                self.owe_first(flight.owed);
             }
         }
     }
@@ -185,14 +158,6 @@ impl<K: Hash + Eq + Clone> Outbox<K> {
     /// Keys are kept up to the cap, and nothing is sent.
     pub fn peer_down(&mut self) {
         self.up = false;
-    }
-
-    /// The peer's id has changed: what its former process acknowledged means nothing.
-    pub fn peer_restarted(&mut self) {
-        self.watermarks = Watermarks::new(WATERMARKS_MAX);
-        if let Some(flight) = &mut self.flight {
-            flight.same_process = false;
-        }
     }
 
     /// Owes nothing any more; a digest round will do.
@@ -213,11 +178,11 @@ impl<K: Hash + Eq + Clone> Outbox<K> {
     }
 
     pub fn in_flight(&self) -> usize {
-        self.flight.as_ref().map_or(0, |flight| flight.batch.owed.len())
+        self.flight.as_ref().map_or(0, |flight| flight.owed.len())
     }
 
     fn owe_first(&mut self, owed: Vec<Owed<K>>) {
-        for Owed { key, named, .. } in owed.into_iter().rev() {
+        for Owed { key, named } in owed.into_iter().rev() {
             self.owe(key, &named, true);
         }
     }
@@ -237,32 +202,6 @@ impl<K: Hash + Eq + Clone> Outbox<K> {
                 known.entries.insert(at, *hash);
             }
         }
-    }
-}
-
-/// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
-#[derive(Debug)]
-struct Watermarks<K> {
-    generation_max: usize,
-    young: HashMap<K, u64>,
-    old: HashMap<K, u64>,
-}
-
-impl<K: Hash + Eq> Watermarks<K> {
-    fn new(max: usize) -> Watermarks<K> {
-        Watermarks { generation_max: (max / 2).max(1), young: HashMap::new(), old: HashMap::new() }
-    }
-
-    fn get(&self, key: &K) -> u64 {
-        self.young.get(key).or_else(|| self.old.get(key)).copied().unwrap_or(0)
-    }
-
-    fn raise(&mut self, key: K, time: u64) {
-        let time = self.get(&key).max(time);
-        if self.young.len() >= self.generation_max && !self.young.contains_key(&key) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, time);
     }
 }
 

@@ -5,8 +5,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// Steps are separated by `;`. `offer a`, `entry a 7`, `settings a`, `poll` (shows the batch), `ack a@9 …`, `fail`, `back a`, `+50ms`, `up`,
-/// `down`, `restart`, `round` (shows whether one is due).
+/// Steps are separated by `;`. `offer a` (nothing by name), `entry a 7`, `settings a`, `poll` (shows the batch), `ack`, `fail`, `back a`,
+/// `+50ms`, `up`, `down`, `round` (shows whether one is due).
 fn check(script: &str, expected: Expect) {
     let mut outbox = Outbox::new(3, 1);
     let mut now = Millis(1_000);
@@ -16,25 +16,21 @@ fn check(script: &str, expected: Expect) {
     for step in script.split(';').map(str::trim) {
         let words: Vec<&str> = step.split(' ').collect();
         match words[..] {
-            ["offer", key] => match outbox.offer(key.to_string()) {
+            ["offer", key] => match outbox.offer(key.to_string(), &Named::default()) {
                 Offered::Taken => {}
                 Offered::Overflowed(n) => seen.push(format!("dropped {n}")),
             },
-            ["entry", key, hash] => _ = outbox.offer_named(key.to_string(), &entries(&[hash.parse().unwrap()])),
-            ["settings", key] => _ = outbox.offer_named(key.to_string(), &Named { entries: vec![], settings: true }),
+            ["entry", key, hash] => _ = outbox.offer(key.to_string(), &entries(&[hash.parse().unwrap()])),
+            ["settings", key] => _ = outbox.offer(key.to_string(), &Named { entries: vec![], settings: true }),
             ["poll"] => seen.push(outbox.poll(now).map_or("-".to_string(), |b| {
                 batch = b.id;
                 show(&b)
             })),
-            ["ack", ref covered @ ..] => {
-                let covered = covered.iter().map(|c| c.split_once('@').unwrap()).map(|(k, t)| (k.to_string(), t.parse().unwrap()));
-                outbox.settle(batch, Outcome::Acked(covered.collect()), now);
-            }
+            ["ack"] => outbox.settle(batch, Outcome::Acked, now),
             ["fail"] => outbox.settle(batch, Outcome::Failed, now),
-            ["back", key] => outbox.give_back(batch, vec![Owed { key: key.to_string(), after: 0, named: Named::default() }]),
+            ["back", key] => outbox.give_back(batch, vec![Owed { key: key.to_string(), named: Named::default() }]),
             ["up"] => outbox.peer_up(now),
             ["down"] => outbox.peer_down(),
-            ["restart"] => outbox.peer_restarted(),
             ["round"] => seen.push(outbox.take_round_due().to_string()),
             [wait] => now = now + wait.trim_start_matches('+').trim_end_matches("ms").parse::<u64>().unwrap(),
             _ => panic!("{step}"),
@@ -49,9 +45,8 @@ fn entries(hashes: &[u32]) -> Named {
 
 fn show(batch: &Batch<String>) -> String {
     let one = |o: &Owed<String>| {
-        let after = if o.after > 0 { format!(">{}", o.after) } else { String::new() };
         let entries: String = o.named.entries.iter().map(|e| format!("+{e}")).collect();
-        format!("{}{after}{entries}{}", o.key, if o.named.settings { "+S" } else { "" })
+        format!("{}{entries}{}", o.key, if o.named.settings { "+S" } else { "" })
     };
     format!("[{}]", batch.owed.iter().map(one).collect::<Vec<_>>().join(" "))
 }
@@ -87,23 +82,12 @@ fn a_key_changed_in_flight_is_owed_again() {
 
 #[test]
 fn what_did_not_fit_goes_next() {
-    check("offer a; offer b; poll; offer c; back b; ack a@5; poll", expect!["[a b] [b c]"]);
+    check("offer a; offer b; poll; offer c; back b; ack; poll", expect!["[a b] [b c]"]);
 }
 
 #[test]
-fn what_is_acknowledged_is_not_owed_again_until_the_peer_restarts() {
-    check("offer a; poll; ack a@7; offer a; poll; ack a@5; offer a; poll", expect!["[a] [a>7] [a>7]"]);
-    check("offer a; poll; ack a@7; restart; offer a; poll", expect!["[a] [a]"]);
-}
-
-#[test]
-fn an_answer_to_a_batch_cut_for_the_former_process_moves_no_watermark() {
-    check("offer a; poll; restart; ack a@7; offer a; poll", expect!["[a] [a]"]);
-}
-
-#[test]
-fn what_others_minted_is_owed_by_name_and_once() {
-    check("entry a 9; entry a 7; entry a 9; poll; entry a 8; ack a@1; poll; ack; offer a; poll", expect!["[a+7+9] [a>1+8] [a>1]"]);
+fn what_moved_is_owed_by_name_and_once() {
+    check("entry a 9; entry a 7; entry a 9; poll; entry a 8; ack; poll; ack; offer a; poll", expect!["[a+7+9] [a+8] [a]"]);
     check("entry a 9; poll; entry a 7; fail; +50ms; poll", expect!["[a+9] [a+7+9]"]);
     check("entry a 9; settings a; poll; fail; +50ms; poll; ack; offer a; poll", expect!["[a+9+S] [a+9+S] [a]"]);
 }
@@ -118,11 +102,11 @@ fn a_peer_that_is_down_keeps_its_keys_up_to_the_cap_then_a_round_must_do() {
 fn a_late_answer_to_an_older_batch_changes_nothing() {
     let mut outbox = Outbox::new(10, 1);
     outbox.peer_up(Millis::ZERO);
-    _ = outbox.offer(1);
+    _ = outbox.offer(1, &entries(&[7]));
     let first = outbox.poll(Millis::ZERO).unwrap();
     outbox.settle(first.id, Outcome::Failed, Millis::ZERO);
     let second = outbox.poll(Millis(50)).unwrap();
-    outbox.settle(first.id, Outcome::Acked(vec![(1, 9)]), Millis(50));
+    outbox.settle(first.id, Outcome::Acked, Millis(50));
     assert_eq!(outbox.in_flight(), 1);
     outbox.settle(second.id, Outcome::Failed, Millis(50));
     assert_eq!(outbox.poll(Millis(1_000)).unwrap().owed, second.owed);
@@ -132,22 +116,10 @@ fn a_late_answer_to_an_older_batch_changes_nothing() {
 fn too_many_entries_under_one_key_ask_for_a_round() {
     let mut outbox = Outbox::new(10, 1);
     let all: Vec<u32> = (0..=NAMED_ENTRIES_MAX as u32).collect();
-    _ = outbox.offer_named(1, &entries(&all[1..]));
+    _ = outbox.offer(1, &entries(&all[1..]));
     assert!(!outbox.take_round_due());
-    _ = outbox.offer_named(1, &entries(&all));
+    _ = outbox.offer(1, &entries(&all));
     assert!(outbox.take_round_due());
-}
-
-#[test]
-fn watermarks_are_bounded_and_the_lately_used_stay() {
-    let mut marks = Watermarks::new(8);
-    for key in 0..100 {
-        marks.raise(key, 1);
-        marks.raise(0, 2);
-        assert!(marks.young.len() + marks.old.len() <= 8);
-        assert_eq!(marks.get(&0), 2);
-    }
-    assert_eq!(marks.get(&50), 0);
 }
 
 proptest! {
@@ -157,8 +129,8 @@ proptest! {
         let mut outbox = Outbox::new(8, 1);
         let mut now = Millis(0);
         // Of each key: the newest version minted, the newest one the peer has.
-        let (mut minted, mut has) = (BTreeMap::<u8, u64>::new(), BTreeMap::<u8, u64>::new());
-        let mut flight: Option<(u64, Vec<(u8, u64)>)> = None;
+        let (mut minted, mut has) = (BTreeMap::<u8, u32>::new(), BTreeMap::<u8, u32>::new());
+        let mut flight: Option<(u64, Vec<(u8, u32)>)> = None;
         let (mut version, mut round) = (0, false);
         outbox.peer_up(now);
         for (step, key) in steps.into_iter().chain(std::iter::repeat_n([(4, 0), (5, 0), (6, 0), (7, 0)], 30).flatten()) {
@@ -166,20 +138,20 @@ proptest! {
                 0..=2 => {
                     version += 1;
                     minted.insert(key, version);
-                    round |= outbox.offer(key) != Offered::Taken;
+                    round |= outbox.offer(key, &entries(&[version])) != Offered::Taken;
                 }
                 3 => if let Some((id, _)) = flight.take() { outbox.settle(id, Outcome::Failed, now) },
                 4 => now = now + 5_000,
                 5 => if let Some(batch) = outbox.poll(now) {
                     prop_assert!(flight.is_none(), "two batches in flight");
                     for owed in &batch.owed {
-                        prop_assert!(owed.after <= has.get(&owed.key).copied().unwrap_or(0), "the watermark is ahead of the peer");
+                        prop_assert!(round || owed.named.entries.contains(&minted[&owed.key]), "the newest change is not named");
                     }
                     flight = Some((batch.id, batch.owed.iter().map(|o| (o.key, minted[&o.key])).collect()));
                 },
                 6 => if let Some((id, sent)) = flight.take() {
-                    has.extend(sent.iter().copied());
-                    outbox.settle(id, Outcome::Acked(sent), now);
+                    has.extend(sent);
+                    outbox.settle(id, Outcome::Acked, now);
                 },
                 _ => if key % 2 == 0 { outbox.peer_up(now) } else { outbox.peer_down() },
             }

@@ -6,6 +6,7 @@
 use crate::model::name::{RESERVED_NAMESPACE, ServiceKey, service_hash};
 use crate::protocol::digest::{BUCKETS, BucketSums, bucket_of};
 use crate::registry::cell::Cell;
+use crate::registry::marks::BucketMarks;
 use papaya::Equivalent;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -19,6 +20,7 @@ pub struct Index<H, X> {
     namespaces: Mutex<HashMap<Arc<str>, Shelf<H, X>>>,
     buckets: Box<[Mutex<Shelf<H, X>>]>,
     sums: BucketSums,
+    changed: BucketMarks,
 }
 
 impl<H, X: Default> Default for Index<H, X> {
@@ -28,6 +30,7 @@ impl<H, X: Default> Default for Index<H, X> {
             namespaces: Mutex::new(HashMap::new()),
             buckets: (0..BUCKETS).map(|_| Mutex::default()).collect(),
             sums: BucketSums::default(),
+            changed: BucketMarks::default(),
         }
     }
 }
@@ -95,6 +98,11 @@ impl<H, X: Default> Index<H, X> {
     /// The sums of the digests of all newest views: who publishes tells them.
     pub fn sums(&self) -> &BucketSums {
         &self.sums
+    }
+
+    /// Buckets in which a view was published or a cell taken out: who does it marks them, the snapshot takes the marks.
+    pub fn changed(&self) -> &BucketMarks {
+        &self.changed
     }
 
     /// The cells of one bucket, by key.

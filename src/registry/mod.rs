@@ -2,4 +2,5 @@
 
 pub mod cell;
 pub mod index;
+pub mod marks;
 pub mod noted;

@@ -5,8 +5,9 @@
 //! GET  digest/buckets                                                                       ⇒ {sums}
 //! POST digest/keys     {buckets}                                                            ⇒ {covered, keys: [[datum key, digest]]}
 //! POST entries         {keys, after}                                                        ⇒ {done, after, data}
-//! GET  warmup                                                                               ⇒ {next: {bucket, after} | null, data}
+//! GET  warmup                                                                               ⇒ {next: {bucket, after, entry} | null, data}
 //! GET  whoami                                                                               ⇒ {mine}
+//! GET  subscribers                                                                          ⇒ {subscribers: [{addrStr, agent, …}]}
 //! POST goodbye         {id, address}
 //! ```
 //! Numbers that may pass 2^53 are strings. Unknown members are ignored, missing ones are an error that names them. Nothing is
@@ -19,6 +20,7 @@ use crate::model::name::ServiceKey;
 use crate::model::peer::PeerAddr;
 use crate::wire::datum::DatumMap;
 use crate::wire::long::Long;
+use crate::wire::service::SubscriberRow;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
@@ -54,8 +56,10 @@ pub struct Entries {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextPage {
     pub bucket: u16,
-    /// Behind this datum key of the bucket.
+    /// In this datum key of the bucket, behind …
     pub after: Option<String>,
+    /// … this instance hash.
+    pub entry: u32,
 }
 
 /// What `GET warmup` answers.
@@ -265,6 +269,26 @@ pub fn read_goodbye(body: &[u8]) -> Result<(u64, PeerAddr), NamingError> {
     const PARAM: &str = "goodbye";
     let GoodbyeJson { id, address } = parse(PARAM, body)?;
     Ok((id.0, address.parse().map_err(|error| wrong(PARAM, &error))?))
+}
+
+// === subscribers ===
+
+#[derive(Serialize)]
+struct SubscribersPrinted<'a> {
+    subscribers: &'a [SubscriberRow],
+}
+
+#[derive(Deserialize)]
+struct SubscribersRead {
+    subscribers: Vec<SubscriberRow>,
+}
+
+pub fn write_subscribers(rows: &[SubscriberRow]) -> Vec<u8> {
+    print(&SubscribersPrinted { subscribers: rows })
+}
+
+pub fn read_subscribers(body: &[u8]) -> Result<Vec<SubscriberRow>, NamingError> {
+    parse("subscribers", body).map(|answer: SubscribersRead| answer.subscribers)
 }
 
 // === shared ===

@@ -39,10 +39,15 @@ fn bodies_as_people_see_them() {
     let ask = EntriesAsk { keys: vec![Arc::new(key("g@@a"))], after: Some(4) };
     assert_eq!(text(write_entries_ask(&ask)), format!(r#"{{"keys":["{datum_key}"],"after":4}}"#));
     assert_eq!(text(write_entries(b"{}", 2, None)), r#"{"done":2,"after":null,"data":{}}"#);
-    let next = NextPage { bucket: 3, after: Some("k".into()) };
-    assert_eq!(text(write_page(b"{}", Some(&next))), r#"{"next":{"bucket":3,"after":"k"},"data":{}}"#);
+    let next = NextPage { bucket: 3, after: Some("k".into()), entry: 7 };
+    assert_eq!(text(write_page(b"{}", Some(&next))), r#"{"next":{"bucket":3,"after":"k","entry":7},"data":{}}"#);
     assert_eq!(text(write_page(b"{}", None)), r#"{"next":null,"data":{}}"#);
     assert_eq!(text(write_whoami(true)), r#"{"mine":true}"#);
+    let row = SubscriberRow::new(&ServiceKey::new("n", "g@@a"), ([127, 0, 0, 1], 5).into(), "Java", "app");
+    let rows =
+        r#"{"subscribers":[{"addrStr":"127.0.0.1:5","agent":"Java","app":"app","ip":"127.0.0.1","namespaceId":"n","serviceName":"g@@a"}]}"#;
+    assert_eq!(text(write_subscribers(std::slice::from_ref(&row))), rows);
+    assert_eq!(read_subscribers(rows.as_bytes()), Ok(vec![row]));
     assert_eq!(text(write_goodbye(1, &PeerAddr::new("h", 1))), r#"{"id":"1","address":"h:1"}"#);
 }
 
@@ -86,7 +91,7 @@ proptest! {
     ) {
         let map = datum::write(&data);
         prop_assert_eq!(read_entries(&write_entries(&map, done, after)), Ok(Entries { data: data.clone(), done, after }));
-        let next = next.map(|(bucket, after)| NextPage { bucket, after });
+        let next = next.map(|(bucket, after)| NextPage { bucket, after, entry: 7 });
         prop_assert_eq!(read_page(&write_page(&map, next.as_ref())), Ok(Page { data, next }));
     }
 

@@ -6,7 +6,7 @@ use crate::model::view::ServiceView;
 use crate::wire::checker::CheckerJson;
 use crate::wire::metadata::MetadataJson;
 use crate::wire::selector::SelectorJson;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ pub struct NamesPage {
 }
 
 /// One client that is pushed a service's changes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubscriberRow {
     /// `ip:port` where it listens.

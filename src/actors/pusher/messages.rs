@@ -35,7 +35,7 @@ pub struct ListSubscribers {
     pub service: Option<ServiceKey>,
 }
 
-/// Unacknowledged packets as text, oldest first, at most [`DETAIL_PACKETS_MAX`] (`push/state?detail=true`).
+/// Unacknowledged packets as text, oldest first, at most [`super::DETAIL_PACKETS_MAX`] (`push/state?detail=true`).
 #[derive(Message)]
 #[rtype(result = "Vec<String>")]
 pub struct ListUnacked;
@@ -44,11 +44,6 @@ pub struct ListUnacked;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Reset;
-
-/// Count from 0 again (Nacos does at midnight).
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct ZeroCounters;
 
 #[derive(Message)]
 #[rtype(result = "PusherState")]

@@ -60,14 +60,16 @@ impl DistroSyncer {
     /// Sends the peer what is news to it, and merges what it sent.
     fn exchange(&mut self, with: PeerAddr, id: u64, keys: &[Arc<ServiceKey>], range: Range, data: Vec<Datum>, ctx: &mut Context<Self>) {
         let ours = self.news_to_peer(keys, &range, &data);
-        let sent = (!ours.is_empty()).then(|| self.link.call(&with, PeerRequest::Datum(ours)));
+        let (link, to) = (self.link.clone(), with.clone());
         let merged = self.deliver(data, Origin::SlowPath);
         let both = async move {
             merged.await;
-            match sent {
-                Some(call) => call.await.is_ok(),
-                None => true,
+            for parcel in cut::parcels(ours) {
+                if link.call(&to, PeerRequest::Datum(parcel)).await.is_err() {
+                    return false;
+                }
             }
+            true
         };
         ctx.spawn(both.into_actor(self).map(move |fine, syncer, ctx| {
             let now = syncer.realm.clock.now();
@@ -89,7 +91,7 @@ impl DistroSyncer {
             let Some(cell) = self.realm.cell(key) else { continue };
             let picture = cell.view();
             let after = if at == 0 { range.from } else { None };
-            let (datum, _) = cut::datum_of(&picture.view, after, usize::MAX, now);
+            let datum = cut::all_of(&picture.view, after, now);
             let DatumBody::Stamped(mut ours) = datum.body else { continue };
             let last = at == range.done;
             ours.versions.retain(|v| !last || range.upto.is_none_or(|upto| v.key.hash() <= upto));

@@ -1,6 +1,7 @@
 //! What each message does to the syncer.
 
 use super::*;
+use crate::wire::service::SubscriberRow;
 
 impl Handler<ServiceChanged> for DistroSyncer {
     type Result = ();
@@ -29,7 +30,6 @@ impl Handler<PeerSaid> for DistroSyncer {
                 peer.beats.clear();
                 peer.round.stop();
             }
-            Effect::PeerRestarted(peer) => self.peer(&peer).outbox.peer_restarted(),
             Effect::PeerLeft(peer) => drop(self.peers.remove(&peer)),
             Effect::RootDiffers { peer, .. } => self.peer(&peer).round.begin(),
             _ => {}
@@ -78,6 +78,22 @@ impl Handler<PullPage> for DistroSyncer {
             };
             syncer.deliver(data, Origin::Page).into_actor(syncer).map(|(), _, _| next)
         }))
+    }
+}
+
+impl Handler<AskSubscribers> for DistroSyncer {
+    type Result = ResponseFuture<Vec<SubscriberRow>>;
+    fn handle(&mut self, AskSubscribers(key): AskSubscribers, _: &mut Self::Context) -> Self::Result {
+        let up = self.peers.iter().filter(|(_, peer)| peer.up);
+        let asks: Vec<_> = up.map(|(address, _)| self.link.call(address, PeerRequest::Subscribers(key.clone()))).collect();
+        Box::pin(async move {
+            let in_time = asks.into_iter().map(|ask| tokio::time::timeout(SUBSCRIBERS_MAX, ask));
+            let rows = |answer| match answer {
+                Ok(Ok(PeerReply::Subscribers(rows))) => rows,
+                _ => Vec::new(),
+            };
+            futures_util::future::join_all(in_time).await.into_iter().flat_map(rows).collect()
+        })
     }
 }
 

@@ -2,10 +2,12 @@
 
 use crate::actors::door::HeardBeat;
 use crate::model::datum::Datum;
+use crate::model::name::ServiceKey;
 use crate::model::peer::PeerAddr;
 use crate::net::link::PeerError;
 use crate::protocol::roster::Effect;
 use crate::protocol::warmup::Cursor;
+use crate::wire::service::SubscriberRow;
 use actix::prelude::*;
 use std::collections::BTreeMap;
 
@@ -42,6 +44,11 @@ pub struct PullPage {
     pub peer: PeerAddr,
     pub cursor: Option<Cursor>,
 }
+
+/// Ask all live peers whom they push this service's changes; who does not answer in time is left out.
+#[derive(Message)]
+#[rtype(result = "Vec<SubscriberRow>")]
+pub struct AskSubscribers(pub ServiceKey);
 
 /// Send what is owed, wait for it, and say goodbye: the node is going.
 #[derive(Message)]

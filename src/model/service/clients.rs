@@ -183,7 +183,7 @@ impl Service {
     }
 
     /// An id by the instance's metadata: the smallest number no instance here has, or the simple form.
-    fn next_id(&self, metadata: &Metadata) -> InstanceId {
+    pub(super) fn next_id(&self, metadata: &Metadata) -> InstanceId {
         if !Record::wants_number(metadata) {
             return InstanceId::Simple;
         }
@@ -203,7 +203,7 @@ impl Service {
     }
 
     /// The same `Arc` for all instances of one app, as nearly all of a service are.
-    fn interned_app(&self, app: Option<Arc<str>>) -> Option<Arc<str>> {
+    pub(super) fn interned_app(&self, app: Option<Arc<str>>) -> Option<Arc<str>> {
         let app = app?;
         let other = self.entries.values().next().and_then(|e| e.record().app.clone());
         Some(other.filter(|o| *o == app).unwrap_or(app))

@@ -7,6 +7,7 @@
 //! clients.rs    register, deregister, update, beat
 //! operators.rs  patch, health, batch metadata, settings of service and clusters, delete
 //! merge.rs      versions and evidence from peers, vetoes
+//! listed.rs     what Java nodes list, without stamps
 //! judge.rs      deadlines: unhealthy, expired, shown, tombstones dropped, retirement
 //! ```
 
@@ -14,6 +15,7 @@ mod clients;
 mod judge;
 #[cfg(test)]
 mod lattice_tests;
+mod listed;
 mod merge;
 mod operators;
 #[cfg(test)]

@@ -170,12 +170,12 @@ impl Service {
         if self.exists() { Ok(()) } else { Err(absent.of(self.key.grouped())) }
     }
 
-    fn live(&self, cluster: &str, ip: &str, port: i32) -> Option<Entry> {
+    pub(super) fn live(&self, cluster: &str, ip: &str, port: i32) -> Option<Entry> {
         self.find(cluster, ip, port).filter(|e| e.status.state.is_live()).map(|e| (**e).clone())
     }
 }
 
-fn operator_status(entry: &Entry, healthy: bool, at: &Moment<'_>) -> Status {
+pub(super) fn operator_status(entry: &Entry, healthy: bool, at: &Moment<'_>) -> Status {
     let state = if healthy { State::Healthy } else { State::Unhealthy };
     Status { state, judgement: at.mint(), by: By::Operator, ..entry.status }
 }

@@ -1,10 +1,11 @@
 //! The real disk: a directory that is this node's alone.
 //!
 //! Work is done on the runtime's threads for blocking work. A file is written beside its place, flushed, and renamed; then the
-//! directory is flushed too. What a crash left half written is removed at the next start.
+//! directory is flushed too. What a crash left half written is removed at the next start. A lock keeps a second node out.
 
-use super::{Disk, DiskError, DiskFuture, check_name};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use super::{Disk, DiskError, DiskFuture, Making, check_name};
+use log::warn;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -16,16 +17,36 @@ const TEMPORARY_PREFIX: &str = ".writing-";
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
+/// Whoever holds its lock has the directory. It is never removed: that would let two hold it.
+const LOCK_NAME: &str = ".lock";
+
+/// Clones share the directory and its lock, which goes with the last of them.
 #[derive(Clone, Debug)]
 pub struct DirDisk {
-    root: Arc<Path>,
+    root: Arc<Root>,
+}
+
+#[derive(Debug)]
+struct Root {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Why a directory cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{0} is in use by another node")]
+    InUse(String),
+    #[error(transparent)]
+    Unusable(#[from] DiskError),
 }
 
 impl DirDisk {
-    /// Opens the directory, made if absent. Finds out now whether it can be written; blocks for that.
-    pub fn open(root: &Path) -> Result<DirDisk, DiskError> {
+    /// Opens the directory, made if absent, and keeps others out of it. Finds out now whether it can be written; blocks for that.
+    pub fn open(root: &Path) -> Result<DirDisk, OpenError> {
         let failed = |doing| move |reason| DiskError::new(doing, root.display().to_string(), reason);
         DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(root).map_err(failed("make the directory"))?;
+        let lock = lock(root)?;
         for entry in fs::read_dir(root).map_err(failed("list"))? {
             let entry = entry.map_err(failed("list"))?;
             if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
@@ -34,7 +55,7 @@ impl DirDisk {
         }
         let trial = root.join(format!("{TEMPORARY_PREFIX}trial"));
         write_new(&trial, b"").and_then(|()| remove(&trial)).map_err(failed("write in"))?;
-        Ok(DirDisk { root: root.into() })
+        Ok(DirDisk { root: Arc::new(Root { path: root.to_path_buf(), _lock: lock }) })
     }
 
     fn run<T: Send + 'static>(
@@ -43,7 +64,7 @@ impl DirDisk {
         name: &str,
         work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> DiskFuture<T> {
-        let path = self.root.join(name);
+        let path = self.root.path.join(name);
         let failed = move |path: &Path, reason| DiskError::new(doing, path.display().to_string(), reason);
         if let Err(reason) = check_name(name) {
             let error = failed(&path, reason);
@@ -59,8 +80,12 @@ impl DirDisk {
         failed: impl Fn(&Path, io::Error) -> DiskError + Send + 'static,
     ) -> DiskFuture<T> {
         let worked = tokio::task::spawn_blocking({
-            let path = path.clone();
-            move || work(&path)
+            let (path, root) = (path.clone(), self.root.clone());
+            move || {
+                let done = work(&path);
+                drop(root); // not before: the directory is ours until the work is done
+                done
+            }
         });
         Box::pin(async move {
             // Blocking work is given up only when the runtime goes down.
@@ -72,7 +97,7 @@ impl DirDisk {
 impl Disk for DirDisk {
     fn list(&self) -> DiskFuture<Vec<String>> {
         let failed = |path: &Path, reason| DiskError::new("list", path.display().to_string(), reason);
-        self.spawn(self.root.to_path_buf(), list, failed)
+        self.spawn(self.root.path.clone(), list, failed)
     }
 
     fn read(&self, name: &str) -> DiskFuture<Option<Vec<u8>>> {
@@ -83,11 +108,11 @@ impl Disk for DirDisk {
         })
     }
 
-    fn write(&self, name: &str, bytes: Vec<u8>) -> DiskFuture<()> {
-        let root = self.root.clone();
+    fn write_made(&self, name: &str, making: Making) -> DiskFuture<()> {
+        let root = self.root.path.clone();
         let temporary = root.join(format!("{TEMPORARY_PREFIX}{name}"));
         self.run("write", name, move |path| {
-            let written = write_new(&temporary, &bytes).and_then(|()| fs::rename(&temporary, path));
+            let written = write_new(&temporary, &making()).and_then(|()| fs::rename(&temporary, path));
             if written.is_err() {
                 let _ = fs::remove_file(&temporary); // the write's own error says more
             }
@@ -96,9 +121,23 @@ impl Disk for DirDisk {
     }
 
     fn remove(&self, name: &str) -> DiskFuture<()> {
-        let root = self.root.clone();
+        let root = self.root.path.clone();
         self.run("remove", name, move |path| remove(path).and_then(|()| sync(&root)))
     }
+}
+
+fn lock(root: &Path) -> Result<File, OpenError> {
+    let path = root.join(LOCK_NAME);
+    let failed = |reason| DiskError::new("write in", root.display().to_string(), reason);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(root.display().to_string())),
+        Err(TryLockError::Error(e)) => {
+            warn!(path:% = path.display(), error:% = e; "this file system has no locks: take care that no other node has the same data directory");
+        }
+    }
+    Ok(file)
 }
 
 /// Files with names that are ours to read; others may lie there, a `lost+found` for one.
@@ -151,9 +190,25 @@ mod tests {
         let disk = DirDisk::open(&root).unwrap();
         disk.write("clock", b"1".to_vec()).await.unwrap();
         assert_eq!((mode(&root), mode(&root.join("clock"))), (0o700, 0o600));
+        drop(disk);
         fs::set_permissions(&root, fs::Permissions::from_mode(0o750)).unwrap();
         DirDisk::open(&root).unwrap();
         assert_eq!(mode(&root), 0o750, "a directory that was there stays as it is");
+    }
+
+    #[actix_rt::test]
+    async fn a_directory_is_one_nodes_alone_until_its_last_work_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = DirDisk::open(folder.path()).unwrap();
+        let error = DirDisk::open(folder.path()).unwrap_err();
+        assert!(matches!(error, OpenError::InUse(_)), "{error}");
+        let (gate, opened) = std::sync::mpsc::channel::<()>();
+        let write = disk.write_made("late", Box::new(move || opened.recv().map_or(vec![], |()| b"x".to_vec())));
+        drop(disk);
+        assert!(DirDisk::open(folder.path()).is_err());
+        gate.send(()).unwrap();
+        write.await.unwrap();
+        assert_eq!(DirDisk::open(folder.path()).unwrap().read("late").await.unwrap(), Some(b"x".to_vec()));
     }
 
     #[actix_rt::test]

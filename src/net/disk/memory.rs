@@ -1,6 +1,6 @@
 //! A disk in memory, for simulated nodes: it outlives them, takes its time, and forgets in a crash what was not yet flushed.
 
-use super::{Disk, DiskError, DiskFuture, check_name};
+use super::{Disk, DiskError, DiskFuture, Making, check_name};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,8 +80,8 @@ impl Disk for MemoryDisk {
         Box::pin(async { read })
     }
 
-    fn write(&self, name: &str, bytes: Vec<u8>) -> DiskFuture<()> {
-        let file = name.to_string();
+    fn write_made(&self, name: &str, making: Making) -> DiskFuture<()> {
+        let (file, bytes) = (name.to_string(), making());
         self.change("write", name, move |files| drop(files.insert(file, Arc::new(bytes))))
     }
 

@@ -6,7 +6,7 @@
 mod dir;
 mod memory;
 
-pub use dir::DirDisk;
+pub use dir::{DirDisk, OpenError};
 pub use memory::MemoryDisk;
 
 use futures_util::future::LocalBoxFuture;
@@ -18,6 +18,9 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// What became of an operation, with the file's path in its error.
 pub type DiskFuture<T> = LocalBoxFuture<'static, Result<T, DiskError>>;
 
+/// Makes a file's bytes.
+pub type Making = Box<dyn FnOnce() -> Vec<u8> + Send>;
+
 /// A directory of files. Operations on different names may overlap, those on one name must not. One whose future is dropped
 /// may be carried out all the same.
 pub trait Disk {
@@ -27,8 +30,14 @@ pub trait Disk {
     /// A file's bytes; `None`: there is none of this name.
     fn read(&self, name: &str) -> DiskFuture<Option<Vec<u8>>>;
 
-    /// Makes `bytes` the file's content. Whatever happens meanwhile, the file is the old one or the new one.
-    fn write(&self, name: &str, bytes: Vec<u8>) -> DiskFuture<()>;
+    /// Makes what `making` returns the file's content. Whatever happens meanwhile, the file is the old one or the new one.
+    /// A disk that works on a thread of its own calls `making` there.
+    fn write_made(&self, name: &str, making: Making) -> DiskFuture<()>;
+
+    /// Makes `bytes` the file's content, as [`write_made`](Disk::write_made).
+    fn write(&self, name: &str, bytes: Vec<u8>) -> DiskFuture<()> {
+        self.write_made(name, Box::new(move || bytes))
+    }
 
     /// Removes a file, if there is one.
     fn remove(&self, name: &str) -> DiskFuture<()>;
@@ -77,7 +86,7 @@ mod tests {
         assert_eq!(list().await, ["bucket-0001", "bucket-0002", "clock", "x.json"]);
         assert_eq!((read("bucket-0001").await, read("clock").await), (Some(long), Some(vec![])));
 
-        disk.write("bucket-0001", b"short".to_vec()).await.unwrap();
+        disk.write_made("bucket-0001", Box::new(|| b"short".to_vec())).await.unwrap();
         assert_eq!(read("bucket-0001").await, Some(b"short".to_vec()));
         disk.remove("bucket-0001").await.unwrap();
         disk.remove("bucket-0001").await.unwrap();

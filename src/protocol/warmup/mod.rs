@@ -44,8 +44,10 @@ const _: () = assert!(ANSWER_MS < ALONE_MS && WAKE_MS < ANSWER_MS);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     pub bucket: u16,
-    /// Behind this datum key of the bucket.
+    /// In this datum key of the bucket, behind …
     pub after: Option<String>,
+    /// … this instance hash; `u32::MAX`: all of that service is told.
+    pub entry: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

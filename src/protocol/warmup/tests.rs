@@ -68,7 +68,7 @@ impl Script {
             [peer, "last"] => self.on(Event::Page { peer: addr(peer), id: asked(peer), next: None }),
             [peer, "fails"] => self.on(Event::PageFailed { peer: addr(peer), id: asked(peer) }),
             [peer, "page", bucket] => {
-                let next = Some(Cursor { bucket: bucket.parse().unwrap(), after: None });
+                let next = Some(Cursor { bucket: bucket.parse().unwrap(), after: None, entry: 0 });
                 self.on(Event::Page { peer: addr(peer), id: asked(peer), next });
             }
             [wait] => self.wait(wait.trim_start_matches('+').parse().unwrap()),

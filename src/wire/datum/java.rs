@@ -1,11 +1,14 @@
-//! Lists as a Java node reads them: nothing that 1.1.4 would not print, and nothing that it could misread.
+//! What Java nodes are told and ask: lists with nothing in them that 1.1.4 would not print or could misread, checksums of lists, and
+//! the keys of lists that are asked for.
 
-use super::TIMESTAMP;
 use super::print::ListedInstance;
+use super::{PARAM, TIMESTAMP};
 use crate::model::entry::State;
+use crate::model::error::NamingError;
+use crate::model::name::ServiceKey;
 use crate::model::time::Millis;
 use crate::model::view::ServiceView;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 use std::collections::BTreeMap;
@@ -44,6 +47,34 @@ fn datum<'a>(key: &'a str, view: &'a ServiceView, now: Millis, now_ms: u64) -> J
         listed
     });
     JavaDatum { key, timestamp: TIMESTAMP, value: JavaList { instance_list: listed.collect() } }
+}
+
+/// `{"<datum key>": "<checksum>", …}`. Left out: what is no list of ephemeral instances, and what is null.
+pub fn read_checksums(body: &[u8]) -> Result<Vec<(ServiceKey, String)>, NamingError> {
+    let sums: BTreeMap<String, Option<String>> = serde_json::from_slice(body).map_err(|error| wrong("checksum", &error))?;
+    Ok(sums.into_iter().filter_map(|(key, sum)| Some((ServiceKey::from_datum_key(&key)?, sum?))).collect())
+}
+
+#[derive(Serialize, Deserialize)]
+struct ListsAsk {
+    /// Datum keys, commas between them.
+    keys: String,
+}
+
+/// `{"keys":"k1,k2"}`, the body of a GET.
+pub fn write_lists_ask<'k>(keys: impl Iterator<Item = &'k ServiceKey>) -> Vec<u8> {
+    let keys: Vec<String> = keys.map(ServiceKey::datum_key).collect();
+    serde_json::to_vec(&ListsAsk { keys: keys.join(",") }).expect("strings print")
+}
+
+/// The keys in it that are lists of ephemeral instances.
+pub fn read_lists_ask(body: &[u8]) -> Result<Vec<ServiceKey>, NamingError> {
+    let ask: ListsAsk = serde_json::from_slice(body).map_err(|error| wrong(PARAM, &error))?;
+    Ok(ask.keys.split(',').filter_map(ServiceKey::from_datum_key).collect())
+}
+
+fn wrong(param: &'static str, error: &serde_json::Error) -> NamingError {
+    NamingError::JsonFormat { param, reason: error.to_string() }
 }
 
 /// Compact, ASCII only.

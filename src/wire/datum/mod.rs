@@ -16,9 +16,9 @@ mod settings;
 pub(super) mod tests;
 mod words;
 
-pub use java::write_java;
-pub use parse::{DatumMap, read};
-pub use print::{DatumWriter, Pushed, entry_bytes, write};
+pub use java::{read_checksums, read_lists_ask, write_java, write_lists_ask};
+pub use parse::{DatumMap, Lists, read, read_lists};
+pub use print::{DatumWriter, Pushed, entry_bytes, head_bytes, write};
 
 /// In errors: what was being read.
 const PARAM: &str = "datum";

@@ -28,38 +28,60 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Datum>, NamingError> {
     }
 }
 
+/// As [`read`], of a Java node: a list that makes no sense is left out and counted, and the others are read.
+pub fn read_lists(bytes: &[u8]) -> Result<Lists, NamingError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let lists = json.deserialize_map(MapVisitor { is_lenient: true }).and_then(|lists| json.end().map(|()| lists));
+    lists.map_err(|error| NamingError::JsonFormat { param: PARAM, reason: error.to_string() })
+}
+
+/// What a Java node sent.
+#[derive(Debug, Default, PartialEq)]
+pub struct Lists {
+    pub data: Vec<Datum>,
+    /// Lists left out because they make no sense.
+    pub skipped: usize,
+    /// The map has no keys at all.
+    pub is_empty: bool,
+}
+
 /// The map as a part of a larger document.
 pub struct DatumMap(pub Vec<Datum>);
 
 impl<'de> Deserialize<'de> for DatumMap {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DatumMap, D::Error> {
-        deserializer.deserialize_map(MapVisitor)
+        deserializer.deserialize_map(MapVisitor { is_lenient: false }).map(|lists| DatumMap(lists.data))
     }
 }
 
-struct MapVisitor;
+struct MapVisitor {
+    is_lenient: bool,
+}
 
 impl<'de> Visitor<'de> for MapVisitor {
-    type Value = DatumMap;
+    type Value = Lists;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of datum keys and datums")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<DatumMap, A::Error> {
-        let mut data = Vec::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Lists, A::Error> {
+        let mut lists = Lists { is_empty: true, ..Lists::default() };
         while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+            lists.is_empty = false;
             let Some(key) = ServiceKey::from_datum_key(&name) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
             let named = |error| A::Error::custom(format_args!("{name}: {error}"));
             let datum = map.next_value::<Option<DatumRead<'de>>>().map_err(|error| named(error.to_string()))?;
-            if let Some(datum) = datum {
-                data.extend(datum.datum(key).map_err(named)?);
+            match datum.map(|datum| datum.datum(key)) {
+                Some(Err(_)) if self.is_lenient => lists.skipped += 1,
+                Some(datum) => lists.data.extend(datum.map_err(named)?),
+                None => {}
             }
         }
-        Ok(DatumMap(data))
+        Ok(lists)
     }
 }
 
@@ -90,9 +112,10 @@ struct ValueRead<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct InstanceRead<'a> {
-    #[serde(borrow)]
-    ip: Cow<'a, str>,
-    port: i32,
+    #[serde(borrow, default)]
+    ip: Option<Text<'a>>,
+    #[serde(default)]
+    port: Option<i32>,
     #[serde(borrow, default)]
     cluster_name: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -146,35 +169,44 @@ impl DatumRead<'_> {
 impl InstanceRead<'_> {
     fn version(self) -> Result<EntryVersion, String> {
         let (Some(record), Some(life), Some(judgement), Some(state)) = (&self.record, self.life, &self.judgement, self.state) else {
-            return Err(format!("{}:{}: record, life, judgement or state is missing in a datum with lastRefTime", self.ip, self.port));
+            return Err(format!("{}: record, life, judgement or state is missing in a datum with lastRefTime", self.address()));
         };
         let (rank, stamped) = (record.0, Stamp { time: record.1.0, node: record.2.0 });
         let status =
             Status { state: state.0, life: stamp(life), judgement: Stamp { time: judgement.0.0, node: judgement.1.0 }, by: judgement.2.0 };
         let silence_ms = self.silence;
-        let (key, record) = self.key_and_record();
+        let (key, record) = self.key_and_record()?;
         Ok(EntryVersion { key, stamped: Stamped { rank, stamp: stamped, record: Arc::new(record) }, status, silence_ms })
     }
 
     fn legacy(mut self) -> Result<LegacyInstance, String> {
         if self.record.is_some() || self.life.is_some() || self.judgement.is_some() {
-            return Err(format!("{}:{} has stamps, but its datum has no lastRefTime", self.ip, self.port));
+            return Err(format!("{} has stamps, but its datum has no lastRefTime", self.address()));
         }
         self.cluster_name = self.cluster_name.filter(|cluster| !cluster.0.is_empty());
         let (healthy, marked, last_beat) = (self.healthy.unwrap_or(true), self.marked.unwrap_or(false), self.last_beat);
-        let (key, record) = self.key_and_record();
+        let (key, record) = self.key_and_record()?;
         Ok(LegacyInstance { key, record, healthy, marked, last_beat })
     }
 
-    fn key_and_record(self) -> (InstanceKey, Record) {
+    /// For people.
+    fn address(&self) -> String {
+        let ip = self.ip.as_ref().map_or("?", |ip| &ip.0);
+        self.port.map_or_else(|| format!("{ip}:?"), |port| format!("{ip}:{port}"))
+    }
+
+    fn key_and_record(self) -> Result<(InstanceKey, Record), String> {
+        let (Some(ip), Some(port)) = (&self.ip, self.port) else {
+            return Err(format!("{}: ip or port is missing", self.address()));
+        };
         let cluster = self.cluster_name.as_ref().map_or(DEFAULT_CLUSTER, |cluster| &cluster.0);
-        let key = InstanceKey::new(cluster, &self.ip, self.port);
+        let key = InstanceKey::new(cluster, &ip.0, port);
         // Ids of the usual kind hold a `#`, so they are no number.
         let number = self.instance_id.and_then(|id| id.0.parse().ok());
         let id = number.map_or(InstanceId::Simple, InstanceId::Number);
         let app = self.app.map(|app| Arc::from(&*app.0));
         let metadata = self.metadata.map(|metadata| metadata.0).unwrap_or_default();
-        (key, Record::new(self.weight.unwrap_or(WEIGHT), self.enabled.unwrap_or(true), app, metadata, id))
+        Ok((key, Record::new(self.weight.unwrap_or(WEIGHT), self.enabled.unwrap_or(true), app, metadata, id)))
     }
 }
 

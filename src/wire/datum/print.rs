@@ -6,7 +6,8 @@ use super::words::{ByWord, StampJson, StateWord, stamp_json};
 use crate::model::datum::{Datum, DatumBody, LegacyInstance};
 use crate::model::entry::{EntryVersion, State};
 use crate::model::instance::{BEAT_INTERVAL_MS, ID_GENERATOR_KEY, InstanceId, InstanceKey, Record};
-use crate::model::service::Incoming;
+use crate::model::name::{DATUM_PREFIX, ServiceKey};
+use crate::model::service::{Incoming, SettingsVersion};
 use crate::wire::long::Long;
 use crate::wire::metadata::MetadataJson;
 use serde::{Serialize, Serializer};
@@ -16,14 +17,37 @@ const TAIL_BYTES_MAX: usize = 80;
 
 /// What an entry takes beside its names and metadata, with every number at its longest.
 const ENTRY_BYTES_FIXED: usize = 720;
+/// Members, brackets and numbers of a datum, at their longest.
+const HEAD_BYTES_FIXED: usize = 200;
 /// Quotes, colon and comma.
 const LABEL_BYTES_FIXED: usize = 6;
 
-/// About what an entry will take in a map; what needs escapes takes more. For those who cut before they print.
+/// At most what an entry takes in a map, and not much more than it does. For those who cut before they print.
 pub fn entry_bytes(key: &InstanceKey, record: &Record, grouped: &str) -> usize {
-    let names = 2 * (key.ip.len() + key.cluster.len() + grouped.len()) + record.app.as_ref().map_or(0, |app| app.len());
-    let generator = record.metadata.get(ID_GENERATOR_KEY).map_or(0, str::len);
-    ENTRY_BYTES_FIXED + names + generator + record.metadata.size() + record.metadata.len() * LABEL_BYTES_FIXED
+    let names = 2 * (printed_len(&key.ip) + printed_len(&key.cluster) + printed_len(grouped));
+    let texts = [record.app.as_deref(), record.metadata.get(ID_GENERATOR_KEY)].into_iter().flatten().map(printed_len).sum::<usize>();
+    let value_len = |value: Option<&str>| value.map_or("null".len(), printed_len);
+    let label_bytes = |(name, value)| printed_len(name) + value_len(value) + LABEL_BYTES_FIXED;
+    ENTRY_BYTES_FIXED + names + texts + record.metadata.iter().map(label_bytes).sum::<usize>()
+}
+
+/// At most what a datum takes beside its entries, with these settings.
+pub fn head_bytes(key: &ServiceKey, settings: Option<&SettingsVersion>) -> usize {
+    let mut text = Vec::new();
+    if let Some(version) = settings {
+        print(&mut text, &settings_json(version));
+    }
+    2 * (DATUM_PREFIX.len() + printed_len(key.namespace()) + printed_len(key.grouped())) + HEAD_BYTES_FIXED + text.len()
+}
+
+/// Of a JSON string, without its quotes.
+fn printed_len(text: &str) -> usize {
+    let more = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        0..0x20 => 5,
+        _ => 0,
+    };
+    text.len() + text.bytes().map(more).sum::<usize>()
 }
 
 /// All of them, however much that is.

@@ -127,6 +127,31 @@ fn keys_that_are_no_ephemeral_lists_are_skipped() {
 }
 
 #[test]
+fn of_a_java_nodes_lists_those_that_make_no_sense_are_left_out_and_the_others_read() {
+    let list = |name: &str, items: &str| format!(r#""{KEY}{name}":{{"value":{{"instanceList":[{items}]}}}}"#);
+    let good = r#"{"ip":"h","port":1}"#;
+    let lists = [list("", good), list("1", "null"), list("2", r#"{"$ref":"$"}"#), list("3", good)].join(",");
+    let read_as = read_lists(format!(r#"{{"x":1,{lists}}}"#).as_bytes()).unwrap();
+    let names: Vec<&str> = read_as.data.iter().map(|datum| datum.key.name()).collect();
+    assert_eq!((names, read_as.skipped, read_as.is_empty), (vec!["svc", "svc3"], 2, false));
+    assert_eq!(read_lists(b"{ }"), Ok(Lists { is_empty: true, ..Lists::default() }));
+    assert!(!read_lists(br#"{"x":null}"#).unwrap().is_empty);
+    assert!(read_lists(b"{} {}").is_err() && read_lists(b"[]").is_err());
+}
+
+#[test]
+fn checksums_and_asks_of_java_nodes() {
+    let svc2 = svc("svc2");
+    let body = format!(r#"{{"{}":"557ceef0cbcb4f6155bb2d68d942c90a","x":"1","{KEY}":null}}"#, svc2.datum_key());
+    assert_eq!(read_checksums(body.as_bytes()), Ok(vec![(svc2.clone(), "557ceef0cbcb4f6155bb2d68d942c90a".to_string())]));
+    let ask = write_lists_ask([&svc2, &svc("svc")].into_iter());
+    assert_eq!(String::from_utf8(ask.clone()).unwrap(), format!(r#"{{"keys":"{},{KEY}"}}"#, svc2.datum_key()));
+    assert_eq!(read_lists_ask(&ask), Ok(vec![svc2, svc("svc")]));
+    assert_eq!(read_lists_ask(br#"{"keys":"a,,b"}"#), Ok(vec![]));
+    assert!(read_lists_ask(b"{}").is_err() && read_lists_ask(b"").is_err() && read_checksums(b"[]").is_err());
+}
+
+#[test]
 fn what_a_java_node_leaves_out_is_what_java_makes_of_it() {
     let body = format!(r#"{{"{KEY}":{{"value":{{"instanceList":[{{"ip":"h","port":1,"app":null,"clusterName":"","metadata":null}}]}}}}}}"#);
     let record = Record::new(1.0, true, None, Metadata::default(), InstanceId::Simple);
@@ -142,7 +167,7 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(refusal(""), "datum: EOF while parsing a value at line 1 column 0");
     assert_eq!(refusal("[]"), "datum: invalid type: sequence, expected an object of datum keys and datums at line 1 column 0");
     assert_eq!(item("null", ""), format!("datum: {KEY}: instanceList[0] is null at line 1 column 106"));
-    assert_eq!(item(r#"{"port":1}"#, ""), format!("datum: {KEY}: missing field `ip` at line 1 column 108"));
+    assert_eq!(item(r#"{"port":1}"#, ""), format!("datum: {KEY}: ?:1: ip or port is missing at line 1 column 112"));
     let weight = item(r#"{"ip":"h","port":1,"weight":"x"}"#, "");
     assert_eq!(weight, format!("datum: {KEY}: invalid type: string \"x\", expected f64 at line 1 column 129"));
     let bare = item(r#"{"ip":"h","port":1}"#, r#","lastRefTime":1"#);
@@ -289,14 +314,24 @@ proptest! {
     }
 
     #[test]
-    fn what_an_entry_takes_is_known_before_it_is_printed(mut version in any_version(), pairs in vec(("[a-z]{0,9}", "[a-z]{0,99}"), 0..9)) {
-        let metadata = pairs.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    fn what_an_entry_takes_is_known_before_it_is_printed(mut version in any_version(), pairs in vec((".{0,9}", option::of(".{0,99}")), 0..9)) {
+        let metadata = pairs.into_iter().collect();
         version.key = InstanceKey::new("DEFAULT", "10.0.0.1", version.key.port);
         version.stamped.record = Arc::new(Record::new(version.stamped.record.weight, true, Some("app".into()), metadata, InstanceId::Simple));
         let about = entry_bytes(&version.key, &version.stamped.record, "g@@name");
         let list = |versions| write(&[stamped(ServiceKey::new("public", "g@@name"), versions)]).len();
         let takes = list(vec![version]) - list(vec![]);
         prop_assert!((takes..takes + 300).contains(&about), "{} for {}", about, takes);
+    }
+
+    #[test]
+    fn what_a_datum_takes_beside_its_entries_is_known_too(key in ("[^#]{0,4}", ".{0,8}"), stamp in any_stamp(), value in option::of(any_settings())) {
+        let key = ServiceKey::new(&key.0, &key.1);
+        let settings = Some(SettingsVersion { stamp, value });
+        let about = head_bytes(&key, settings.as_ref());
+        let incoming = Incoming { versions: vec![], settings, last_ref_ms: u64::MAX };
+        let takes = write(&[Datum { key, partial: true, body: DatumBody::Stamped(incoming) }]).len();
+        prop_assert!((takes..takes + 150).contains(&about), "{} for {}", about, takes);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The member list of a cluster, as an operator or a script left it.
 #![no_main]
 
-use headcount::config::cluster_conf::{parse_cluster_conf, parse_member_list};
+use headcount::config::{parse_cluster_conf, parse_member_list};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -1,0 +1,125 @@
+//! What is true of the clients, however the nodes fare: who lives, who was heard where, what was written last.
+
+/// Where and when a node decided something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub now: u64,
+    pub node: usize,
+    /// The node's process and pause at that time; and its process alone.
+    pub tag: u64,
+    pub life: u64,
+    /// It was a beat, which heals; a registration only lists.
+    pub heals: bool,
+}
+
+/// One instance, as it should be.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    /// Its client lives and means it to be there.
+    pub on: bool,
+    /// Some node took a registration, or a beat that is one, and no deregistration since.
+    pub registered: bool,
+    /// Since when it has been registered without a break.
+    pub since: u64,
+    /// Beats and registrations taken lately.
+    pub accepts: Vec<Seen>,
+    pub left: Option<Seen>,
+    /// The last sign of life of a client that is no more; or when it stopped.
+    pub dead_at: Option<u64>,
+    /// Nodes that have shown it gone since it left: place and tag.
+    pub gone: Vec<(usize, u64)>,
+    /// The record's weight as written last, and before that.
+    pub writes: Vec<(f64, Seen)>,
+}
+
+/// Links as evidence goes: `[from][to]`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Way {
+    pub open: bool,
+    /// When the straight way was last lost, and when any way was last found again.
+    pub broke_at: Option<u64>,
+    pub healed_at: Option<u64>,
+    straight: bool,
+}
+
+impl Way {
+    /// `straight`: its own calls arrive; `round`: another may pass them on.
+    pub fn see(&mut self, straight: bool, round: bool, now: u64) {
+        if self.straight && !straight {
+            self.broke_at = Some(now);
+        }
+        let open = straight || round;
+        if !self.straight && straight || !self.open && open {
+            self.healed_at = Some(now);
+        }
+        self.straight = straight;
+        self.open = open;
+    }
+}
+
+pub struct Model {
+    pub truths: Vec<Truth>,
+    pub ways: Vec<Vec<Way>>,
+}
+
+impl Model {
+    pub fn new(nodes: usize) -> Model {
+        let way = Way { open: true, straight: true, ..Way::default() };
+        Model { truths: Vec::new(), ways: vec![vec![way; nodes]; nodes] }
+    }
+
+    pub fn add(&mut self) {
+        self.truths.push(Truth::default());
+    }
+
+    pub fn begins(&mut self, at: usize) {
+        let truth = &mut self.truths[at];
+        truth.on = true;
+        truth.dead_at = None;
+    }
+
+    pub fn dies(&mut self, at: usize, now: u64) {
+        let truth = &mut self.truths[at];
+        truth.on = false;
+        truth.dead_at = Some(now);
+    }
+
+    pub fn registered(&mut self, at: usize, weight: f64, on: bool, seen: Seen) {
+        self.truths[at].writes.push((weight, seen));
+        self.lives(at, on, seen);
+    }
+
+    /// A beat was heard; where `weight` is given it may have made the record.
+    pub fn beaten(&mut self, at: usize, weight: Option<f64>, on: bool, seen: Seen) {
+        if let Some(weight) = weight.filter(|_| self.truths[at].writes.is_empty()) {
+            self.truths[at].writes.push((weight, seen));
+        }
+        self.lives(at, on, Seen { heals: true, ..seen });
+    }
+
+    pub fn edited(&mut self, at: usize, weight: f64, seen: Seen) {
+        self.truths[at].writes.push((weight, seen));
+    }
+
+    pub fn deregistered(&mut self, at: usize, seen: Seen) {
+        let truth = &mut self.truths[at];
+        truth.registered = false;
+        truth.accepts.clear();
+        truth.left = Some(seen);
+        truth.gone = vec![(seen.node, seen.tag)];
+    }
+
+    fn lives(&mut self, at: usize, on: bool, seen: Seen) {
+        let truth = &mut self.truths[at];
+        if !truth.registered {
+            truth.registered = true;
+            truth.since = seen.now;
+        }
+        if !on {
+            truth.dead_at = Some(seen.now);
+        }
+        truth.gone.clear();
+        truth.accepts.retain(|old| old.now + 20_000 > seen.now);
+        truth.accepts.push(seen);
+    }
+}

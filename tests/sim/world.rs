@@ -1,0 +1,432 @@
+//! The simulated world: nodes, the wires between them, clients, and one queue of events in virtual time.
+//!
+//! Every [`QUANTUM_MS`] all nodes that are not stopped run up to the same moment; then what they laid on the wires is taken, and
+//! what is due is delivered. All luck comes from the seed, so the same seed gives the same trace.
+
+use crate::clients::{Client, Pending};
+use crate::faults::{Fault, Weather};
+use crate::link::{Call, Reply, Wires};
+use crate::model::Model;
+use crate::node::{Answer, Ask, Birth, SimNode};
+use crate::oracles::Memory;
+use headcount::model::name::ServiceKey;
+use headcount::model::peer::PeerAddr;
+use headcount::net::link::{PeerError, PeerRequest};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use tokio::sync::oneshot;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Nodes and wires meet this often, ms.
+pub const QUANTUM_MS: u64 = 20;
+/// Oracles look this often, ms.
+pub const CHECK_MS: u64 = 240;
+const WATCH_MS: u64 = 200;
+/// Virtual wall clock at the beginning, epoch ms.
+const WALL: u64 = 1_790_000_000_000;
+
+pub enum Event {
+    PeerCall {
+        from: (usize, u64),
+        to: usize,
+        ask: PeerRequest,
+        answer: Option<oneshot::Sender<Reply>>,
+    },
+    PeerReply {
+        answer: oneshot::Sender<Reply>,
+        reply: Reply,
+    },
+    Request {
+        id: u64,
+        node: usize,
+        ask: Ask,
+    },
+    Answered {
+        id: u64,
+        node: usize,
+        answer: Answer,
+    },
+    /// A client's next beat, of this chain of its.
+    Beat {
+        client: usize,
+        chain: u64,
+    },
+    /// A registration that found no node.
+    Again {
+        client: usize,
+        turn: u64,
+    },
+    /// A client or an operator has an idea.
+    Whim {
+        client: usize,
+    },
+    Fault(Fault),
+    Restart {
+        node: usize,
+    },
+    Wake {
+        node: usize,
+    },
+    Heal {
+        what: usize,
+    },
+}
+
+/// What nodes have answered since the world last looked.
+#[derive(Default)]
+pub struct Inbox {
+    pub peers: Vec<(oneshot::Sender<Reply>, (usize, usize), Reply)>,
+    pub clients: Vec<(u64, usize, Answer)>,
+}
+
+/// A node's place in the cluster: the process there, if one runs.
+pub struct Slot {
+    pub address: PeerAddr,
+    pub node: Option<SimNode>,
+    /// Stopped since; whether its timer stands too.
+    pub frozen: Option<(u64, bool)>,
+    /// Counts processes.
+    pub life: u64,
+    /// Counts processes and pauses: what was heard before is not to be counted on.
+    pub tag: u64,
+    /// When the tag last changed.
+    pub shaken_at: u64,
+    pub mark: u64,
+    pub skew_ms: i64,
+    pub members: Vec<PeerAddr>,
+    /// The list changed while the process stood still.
+    pub list_changed: bool,
+    pub waiting: Vec<Event>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Census {
+    pub faults: u64,
+    pub requests: u64,
+    pub peer_calls: u64,
+    pub checks: u64,
+    pub virtual_ms: u64,
+}
+
+impl Census {
+    pub fn add(&mut self, other: &Census) {
+        self.faults += other.faults;
+        self.requests += other.requests;
+        self.peer_calls += other.peer_calls;
+        self.checks += other.checks;
+        self.virtual_ms += other.virtual_ms;
+    }
+}
+
+impl std::fmt::Display for Census {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hours = self.virtual_ms as f64 / 3_600_000.0;
+        let Census { faults, requests, peer_calls, checks, .. } = self;
+        write!(f, "{hours:.1} virtual hours, {faults} faults, {requests} requests, {peer_calls} calls between nodes, {checks} checks")
+    }
+}
+
+pub struct World {
+    pub now: u64,
+    pub rng: SmallRng,
+    pub slots: Vec<Slot>,
+    pub weather: Weather,
+    pub clients: Vec<Client>,
+    pub services: Vec<ServiceKey>,
+    pub pending: BTreeMap<u64, Pending>,
+    pub model: Model,
+    pub memory: Memory,
+    pub next_request: u64,
+    pub census: Census,
+    pub violations: Vec<String>,
+    pub log: Vec<String>,
+    /// While false nobody has whims: clients only beat.
+    pub restless: bool,
+    wires: Wires,
+    pub inbox: Rc<RefCell<Inbox>>,
+    events: BTreeMap<(u64, u64), Event>,
+    next_event: u64,
+    trace: u64,
+    tells: bool,
+}
+
+impl World {
+    pub fn new(seed: u64, nodes: usize, tells: bool) -> World {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let addresses: Vec<PeerAddr> = (0..nodes).map(|i| PeerAddr::new(&format!("10.0.0.{}", i + 1), 8848)).collect();
+        let slots = addresses.iter().map(|address| Slot {
+            address: address.clone(),
+            node: None,
+            frozen: None,
+            life: 0,
+            tag: 0,
+            shaken_at: 0,
+            mark: 0,
+            skew_ms: if rng.random_bool(0.3) { rng.random_range(-3_600_000..=3_600_000) } else { rng.random_range(-500..=500) },
+            members: addresses.clone(),
+            list_changed: false,
+            waiting: Vec::new(),
+        });
+        let slots = slots.collect();
+        World {
+            now: 0,
+            rng,
+            slots,
+            weather: Weather::fair(nodes),
+            clients: Vec::new(),
+            services: Vec::new(),
+            pending: BTreeMap::new(),
+            model: Model::new(nodes),
+            memory: Memory::default(),
+            next_request: 0,
+            census: Census::default(),
+            violations: Vec::new(),
+            log: Vec::new(),
+            restless: true,
+            wires: Wires::default(),
+            inbox: Rc::default(),
+            events: BTreeMap::new(),
+            next_event: 0,
+            trace: seed,
+            tells,
+        }
+    }
+
+    pub fn nodes(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn at(&mut self, time: u64, event: Event) {
+        self.next_event += 1;
+        self.events.insert((time.max(self.now), self.next_event), event);
+    }
+
+    pub fn after(&mut self, ms: u64, event: Event) {
+        self.at(self.now + ms, event);
+    }
+
+    /// Into the trace; and into the log, where one is wanted.
+    pub fn note(&mut self, text: impl FnOnce() -> String) {
+        let text = text();
+        self.trace = xxh3_64_with_seed(text.as_bytes(), self.trace ^ self.now);
+        if self.tells {
+            self.log.push(format!("{:>8.2} {text}", self.now as f64 / 1_000.0));
+        }
+    }
+
+    pub fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    pub fn violate(&mut self, text: String) {
+        self.note(|| format!("VIOLATION {text}"));
+        self.violations.push(format!("at {} ms: {text}", self.now));
+    }
+
+    // === processes ===
+
+    pub fn start(&mut self, at: usize) {
+        let slot = &mut self.slots[at];
+        if slot.node.is_some() {
+            return;
+        }
+        slot.life += 1;
+        slot.tag += 1;
+        let birth = Birth {
+            id: self.rng.random::<u64>() | 1,
+            now: self.now,
+            wall: (WALL + self.now).wrapping_add_signed(slot.skew_ms),
+            mark: slot.mark,
+            address: slot.address.clone(),
+            members: slot.members.clone(),
+        };
+        slot.node = Some(SimNode::start(birth, self.wires.clone()));
+        self.note(|| format!("start node {at}"));
+    }
+
+    pub fn crash(&mut self, at: usize) {
+        let now = self.now;
+        let slot = &mut self.slots[at];
+        let Some(node) = slot.node.take() else { return };
+        slot.mark = slot.mark.max(node.mark());
+        slot.frozen = None;
+        slot.tag += 1;
+        slot.shaken_at = now;
+        drop(node);
+        // Who waited in its sockets is refused.
+        for event in std::mem::take(&mut self.slots[at].waiting) {
+            self.at(now, event);
+        }
+        self.note(|| format!("crash node {at}"));
+    }
+
+    pub fn freeze(&mut self, at: usize, timer_stands_too: bool) -> bool {
+        let now = self.now;
+        let slot = &mut self.slots[at];
+        if slot.node.is_none() || slot.frozen.is_some() {
+            return false;
+        }
+        slot.frozen = Some((now, timer_stands_too));
+        slot.tag += 1;
+        slot.shaken_at = now;
+        self.note(|| format!("freeze node {at}"));
+        true
+    }
+
+    fn wake(&mut self, at: usize) {
+        let now = self.now;
+        let slot = &mut self.slots[at];
+        let (Some((since, timer_stood_too)), Some(node)) = (slot.frozen.take(), slot.node.as_mut()) else { return };
+        slot.tag += 1;
+        node.wake(now, timer_stood_too, now - since);
+        if std::mem::take(&mut slot.list_changed) {
+            node.list_members(slot.members.clone());
+        }
+        for event in std::mem::take(&mut slot.waiting) {
+            self.at(now, event);
+        }
+        self.note(|| format!("wake node {at} after {} ms", now - since));
+    }
+
+    /// Running, and not stopped.
+    pub fn running(&self, at: usize) -> Option<&SimNode> {
+        self.slots[at].node.as_ref().filter(|_| self.slots[at].frozen.is_none())
+    }
+
+    pub fn place_of(&self, address: &PeerAddr) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.address == *address)
+    }
+
+    // === time ===
+
+    pub fn run_until(&mut self, end: u64) {
+        while self.now < end && self.violations.is_empty() {
+            self.now += QUANTUM_MS;
+            for at in 0..self.nodes() {
+                let (now, watches) = (self.now, self.now % WATCH_MS == at as u64 * QUANTUM_MS);
+                if let Some(node) = self.running(at) {
+                    node.step(now);
+                    if watches {
+                        node.tick_watch();
+                    }
+                }
+            }
+            self.take_calls();
+            self.take_answers();
+            while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= self.now) {
+                let event = entry.remove();
+                self.happen(event);
+            }
+            if self.now % CHECK_MS == 0 {
+                self.check();
+            }
+        }
+        self.census.virtual_ms = self.now;
+    }
+
+    fn take_calls(&mut self) {
+        let calls: Vec<Call> = self.wires.borrow_mut().drain(..).collect();
+        for Call { from, to, ask, answer } in calls {
+            self.census.peer_calls += 1;
+            let Some(sender) = (0..self.nodes()).find(|at| self.slots[*at].node.as_ref().is_some_and(|node| node.id() == from)) else {
+                continue;
+            };
+            let Some(to) = self.place_of(&to) else { continue };
+            if self.weather.blocks(sender, to) {
+                continue;
+            }
+            let from = (sender, from);
+            if self.is_lost() {
+                if self.rng.random_bool(0.5) {
+                    let reply = Err(PeerError::Broken("connection reset".to_string()));
+                    self.after(30, Event::PeerReply { answer, reply });
+                }
+                continue;
+            }
+            let ms = self.delay(sender, to);
+            if self.weather.repeats && self.rng.random_bool(0.05) {
+                let again = ms + self.rng.random_range(0..3_000);
+                self.after(again, Event::PeerCall { from, to, ask: ask.clone(), answer: None });
+            }
+            self.after(ms, Event::PeerCall { from, to, ask, answer: Some(answer) });
+        }
+    }
+
+    fn take_answers(&mut self) {
+        let Inbox { peers, clients } = std::mem::take(&mut *self.inbox.borrow_mut());
+        for (answer, (from, to), reply) in peers {
+            if self.weather.blocks(to, from) || self.weather.hung[from] || self.is_lost() {
+                continue;
+            }
+            let ms = self.delay(from, to);
+            self.after(ms, Event::PeerReply { answer, reply });
+        }
+        for (id, node, answer) in clients {
+            self.processed(id, node, &answer);
+            let ms = self.rng.random_range(1..20);
+            self.after(ms, Event::Answered { id, node, answer });
+        }
+    }
+
+    fn is_lost(&mut self) -> bool {
+        self.weather.loss > 0.0 && self.rng.random_bool(self.weather.loss)
+    }
+
+    fn delay(&mut self, a: usize, b: usize) -> u64 {
+        let slow = self.weather.slow_ms[a].max(self.weather.slow_ms[b]);
+        self.rng.random_range(1..15) + if slow > 0 { self.rng.random_range(0..slow) } else { 0 }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::PeerCall { from, to, ask, answer } => self.peer_call(from, to, ask, answer),
+            Event::PeerReply { answer, reply } => _ = answer.send(reply),
+            Event::Request { id, node, ask } => self.request(id, node, ask),
+            Event::Answered { id, node, answer } => self.answered(id, node, answer),
+            Event::Beat { client, chain } => self.beat(client, chain),
+            Event::Again { client, turn } => self.again(client, turn),
+            Event::Whim { client } => self.whim(client),
+            Event::Fault(fault) => self.strike(fault),
+            Event::Restart { node } => self.start(node),
+            Event::Wake { node } => self.wake(node),
+            Event::Heal { what } => self.heal(what),
+        }
+    }
+
+    fn peer_call(&mut self, from: (usize, u64), to: usize, ask: PeerRequest, answer: Option<oneshot::Sender<Reply>>) {
+        if self.slots[to].frozen.is_some() {
+            return self.slots[to].waiting.push(Event::PeerCall { from, to, ask, answer });
+        }
+        let Some(node) = self.slots[to].node.as_ref() else {
+            if let Some(answer) = answer {
+                self.after(1, Event::PeerReply { answer, reply: Err(PeerError::Refused) });
+            }
+            return;
+        };
+        let inbox = self.inbox.clone();
+        node.peer_calls(from, ask, move |reply| {
+            if let Some(answer) = answer {
+                inbox.borrow_mut().peers.push((answer, (to, from.0), reply));
+            }
+        });
+    }
+
+    fn request(&mut self, id: u64, at: usize, ask: Ask) {
+        if self.slots[at].frozen.is_some() {
+            return self.slots[at].waiting.push(Event::Request { id, node: at, ask });
+        }
+        let Some(node) = self.slots[at].node.as_ref() else {
+            return self.after(1, Event::Answered { id, node: at, answer: Answer::Refused });
+        };
+        self.census.requests += 1;
+        let (inbox, caller) = (self.inbox.clone(), self.caller(id));
+        node.client_asks(caller, ask, move |answer| inbox.borrow_mut().clients.push((id, at, answer)));
+    }
+
+    fn caller(&self, id: u64) -> usize {
+        self.pending.get(&id).map_or(usize::MAX, |pending| pending.client)
+    }
+}
