@@ -22,6 +22,8 @@ struct Hole {
 pub struct Request {
     bytes: Vec<u8>,
     holes: Vec<Hole>,
+    /// After so many it begins anew.
+    period: u64,
 }
 
 /// Which headers requests carry.
@@ -47,7 +49,7 @@ impl Request {
             (_, len) => format!("{FORM}Content-Length: {len}\r\n\r\n{form}"),
         };
         let (bytes, holes) = rendered(&format!("{method} /nacos/v1/ns{target} HTTP/1.1\r\nHost: 127.0.0.1:8848\r\n{more}{body}"));
-        Request { bytes, holes }
+        Request { bytes, holes, period: u64::MAX }
     }
 
     /// Appends request number `n`.
@@ -55,7 +57,7 @@ impl Request {
         let start = out.len();
         out.extend_from_slice(&self.bytes);
         for hole in &self.holes {
-            let mut value = n / hole.divide % hole.modulo + hole.plus;
+            let mut value = n % self.period / hole.divide % hole.modulo + hole.plus;
             for digit in out[start + hole.at..start + hole.at + hole.width].iter_mut().rev() {
                 *digit = b'0' + (value % 10) as u8;
                 value /= 10;
@@ -111,6 +113,10 @@ impl Crowd {
         (ip, format!("<5/{s}%{}+20000>", i.min(40_000)))
     }
 
+    fn request(&self, method: &str, target: &str, headers: Headers, form: &str) -> Request {
+        Request { period: self.size(), ..Request::with_body(method, target, headers, form) }
+    }
+
     /// How a list shows the port of request `n`'s instance.
     pub fn port(&self, n: u64) -> Vec<u8> {
         format!("\"port\":{},", n / self.services % self.instances.min(40_000) + 20_000).into_bytes()
@@ -122,21 +128,21 @@ impl Crowd {
     }
 
     pub fn register(&self, headers: Headers) -> Request {
-        Request::new("POST", &format!("/instance?{}", self.instance()), headers)
+        self.request("POST", &format!("/instance?{}", self.instance()), headers, "")
     }
 
     /// Registers an instance that needs no beats for an hour.
     pub fn register_for_an_hour(&self, headers: Headers) -> Request {
         let metadata = "preserved.heart.beat.timeout%3D3600000%2Cpreserved.ip.delete.timeout%3D3600000";
-        Request::new("POST", &format!("/instance?{}&metadata={metadata}", self.instance()), headers)
+        self.request("POST", &format!("/instance?{}&metadata={metadata}", self.instance()), headers, "")
     }
 
     pub fn deregister(&self, headers: Headers) -> Request {
-        Request::new("DELETE", &format!("/instance?{}", self.instance()), headers)
+        self.request("DELETE", &format!("/instance?{}", self.instance()), headers, "")
     }
 
     pub fn list(&self, headers: Headers) -> Request {
-        Request::new("GET", &format!("/instance/list?serviceName={}", self.service()), headers)
+        self.request("GET", &format!("/instance/list?serviceName={}", self.service()), headers, "")
     }
 
     fn beat_json(&self) -> String {
@@ -151,15 +157,15 @@ impl Crowd {
     /// A full beat in the query, as Java 1.1.4 sends it.
     pub fn beat(&self, headers: Headers) -> Request {
         let (json, service) = (self.beat_json(), self.service());
-        Request::new("PUT", &format!("/instance/beat?app=unknown&namespaceId=public&beat={json}&serviceName={service}"), headers)
+        self.request("PUT", &format!("/instance/beat?app=unknown&namespaceId=public&beat={json}&serviceName={service}"), headers, "")
     }
 
     pub fn beat_in_body(&self, headers: Headers) -> Request {
         let (json, service) = (self.beat_json(), self.service());
-        Request::with_body("PUT", &format!("/instance/beat?namespaceId=public&serviceName={service}"), headers, &format!("beat={json}"))
+        self.request("PUT", &format!("/instance/beat?namespaceId=public&serviceName={service}"), headers, &format!("beat={json}"))
     }
 
     pub fn light_beat(&self, headers: Headers) -> Request {
-        Request::new("PUT", &format!("/instance/beat?namespaceId=public&clusterName=DEFAULT&{}", self.instance()), headers)
+        self.request("PUT", &format!("/instance/beat?namespaceId=public&clusterName=DEFAULT&{}", self.instance()), headers, "")
     }
 }

@@ -27,6 +27,8 @@ pub struct Params<'a> {
 struct Pair<'a> {
     name: &'a [u8],
     value: &'a [u8],
+    /// The name holds escapes, which next to none does.
+    encoded: bool,
 }
 
 /// What the text is taken over into. Charsets that are not here (GBK, …) are treated like unknown ones, which Nacos ignores:
@@ -132,7 +134,7 @@ impl<'a> Params<'a> {
                 None => (part, &part[part.len()..]),
             };
             if !name.is_empty() {
-                self.pairs.push(Pair { name, value });
+                self.pairs.push(Pair { name, value, encoded: needs_decoding(name) });
             }
         }
     }
@@ -142,7 +144,7 @@ impl<'a> Params<'a> {
 
 impl Pair<'_> {
     fn is(&self, name: &str) -> bool {
-        self.name == name.as_bytes() || (needs_decoding(self.name) && decode(self.name) == name)
+        self.name == name.as_bytes() || self.encoded && decode(self.name) == name
     }
 }
 
@@ -187,22 +189,22 @@ pub fn trim(text: Cow<'_, str>) -> Cow<'_, str> {
 
 /// `%41` is `A`, `+` is a space; a `%` without two hex digits stays as it is, bytes that are not UTF-8 become U+FFFD.
 pub fn decode(encoded: &[u8]) -> Cow<'_, str> {
-    if !needs_decoding(encoded) {
-        return String::from_utf8_lossy(encoded);
-    }
+    let Some(plain) = encoded.iter().position(|b| matches!(b, b'%' | b'+')) else { return String::from_utf8_lossy(encoded) };
     let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded;
-    while let Some(plain) = rest.iter().position(|b| matches!(b, b'%' | b'+')) {
-        bytes.extend_from_slice(&rest[..plain]);
-        let escape = &rest[plain..];
-        let (byte, len) = match escape[0] {
-            b'+' => (b' ', 1),
-            _ => hex_pair(&escape[1..]).map_or((b'%', 1), |byte| (byte, 3)),
+    bytes.extend_from_slice(&encoded[..plain]);
+    let mut rest = &encoded[plain..];
+    while let [first, after @ ..] = rest {
+        let (byte, left) = match (first, after) {
+            (b'+', _) => (b' ', after),
+            (b'%', [high, low, left @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, left),
+                _ => (b'%', after),
+            },
+            (plain, _) => (*plain, after),
         };
         bytes.push(byte);
-        rest = &escape[len..];
+        rest = left;
     }
-    bytes.extend_from_slice(rest);
     Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
@@ -210,9 +212,13 @@ fn needs_decoding(encoded: &[u8]) -> bool {
     encoded.iter().any(|b| matches!(b, b'%' | b'+'))
 }
 
-fn hex_pair(bytes: &[u8]) -> Option<u8> {
-    let digit = |at: usize| char::from(*bytes.get(at)?).to_digit(16);
-    Some((digit(0)? << 4 | digit(1)?) as u8)
+fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
