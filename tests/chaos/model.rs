@@ -54,6 +54,8 @@ pub enum Life {
     Left {
         at: Ms,
         by: usize,
+        /// Another node was told something else of it in the same moment: either may win.
+        contested: bool,
     },
 }
 
@@ -234,10 +236,10 @@ impl Model {
                 Some("still healthy though its client is dead")
             }
             Life::Silent { .. } => None,
-            Life::Left { at, by } => {
+            Life::Left { at, by, contested } => {
                 let told =
                     !self.is_lost(Heard { at, node: by, beat: false }, sent) && self.linked(by, node, at) && self.linked(by, node, sent);
-                (told && sent > at + SPREAD_MS || sent > self.gone_by(at, node)).then_some("was deregistered")
+                (told && !contested && sent > at + SPREAD_MS || sent > self.gone_by(at, node)).then_some("was deregistered")
             }
         }
     }

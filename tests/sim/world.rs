@@ -326,7 +326,7 @@ impl World {
                 let event = entry.remove();
                 self.happen(event);
             }
-            if self.now % CHECK_MS == 0 {
+            if self.now.is_multiple_of(CHECK_MS) {
                 self.check();
             }
         }
