@@ -30,7 +30,7 @@ const SEEDS: u64 = 30;
 /// Clients' requests find their way, lists converge.
 const WARM_MS: u64 = 10_000;
 /// After the last fault: heal, let the dead expire, be quiet for ten seconds.
-const CALM_MS: u64 = 75_000;
+const CALM_MS: u64 = 65_000;
 const THREADS: usize = 2;
 
 /// What became of a seed.
@@ -45,7 +45,7 @@ fn run(seed: u64, tells: bool) -> Outcome {
     let nodes = if seed % 3 == 2 { 5 } else { 3 };
     let mut world = World::new(seed, nodes, tells);
     let long = seed % 10 == 9;
-    let (chaos_ms, fault_ms_max) = if long { (420_000, 240_000) } else { (120_000, 40_000) };
+    let (chaos_ms, fault_ms_max) = if long { (420_000, 240_000) } else { (90_000, 40_000) };
     for at in 0..nodes {
         world.start(at);
     }

@@ -64,7 +64,8 @@ impl BucketSums {
 
 /// The root over bucket sums: xxh3-64 of all of them, big-endian.
 pub fn root_of(sums: &[u64]) -> u64 {
-    let bytes: Vec<u8> = sums.iter().flat_map(|sum| sum.to_be_bytes()).collect();
+    let mut bytes = Vec::with_capacity(size_of_val(sums));
+    sums.iter().for_each(|sum| bytes.extend_from_slice(&sum.to_be_bytes()));
     xxh3_64(&bytes)
 }
 

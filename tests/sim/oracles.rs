@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// An instance that beat within this is there.
 const FRESH_MS: u64 = 10_000;
+/// Digests go into the trace this often.
+const ROOTS_MS: u64 = 2_400;
 const FIRST_MS: u64 = 1_000;
 const DEATH_MS: u64 = 5_000;
 const LEFT_MS: u64 = 6_000;
@@ -62,8 +64,11 @@ impl World {
                 }
             }
         }
-        let roots: Vec<u64> = (0..self.nodes()).filter_map(|at| self.running(at)).map(|node| node.realm().index.sums().root()).collect();
-        self.note(|| format!("roots {roots:?}"));
+        if self.now.is_multiple_of(ROOTS_MS) {
+            let nodes = (0..self.nodes()).filter_map(|at| self.running(at));
+            let roots: Vec<u64> = nodes.map(|node| node.realm().index.sums().root()).collect();
+            self.note(|| format!("roots {roots:?}"));
+        }
     }
 
     pub fn entry(&self, node: usize, instance: usize) -> Option<Arc<Entry>> {
