@@ -75,6 +75,10 @@ fn the_dead_must_go_and_the_deregistered_stay_away() {
     model.left(ID, 1, 50_000);
     assert_eq!(model.is_wrong(ID, 2, true, 51_000), None);
     assert!(model.is_wrong(ID, 2, true, 51_001).is_some());
+    let mut close = alive(&[50_000], 2);
+    close.left(ID, 1, 50_010);
+    assert_eq!(close.is_wrong(ID, 2, true, 60_000), None, "the nodes' clocks may differ by more than lies between the two");
+    assert!(close.is_wrong(ID, 2, true, 90_011).is_some());
     model.node_down(1, 50_900, Fall::Alone);
     assert_eq!(model.is_wrong(ID, 2, true, 60_000), None, "it may have died with the node");
     assert!(model.is_wrong(ID, 2, true, 90_001).is_some());

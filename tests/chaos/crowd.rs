@@ -137,6 +137,8 @@ impl Client {
             }
             beats_to_leave = beats_to_leave.saturating_sub(1);
             if beats_to_leave == 0 && self.id.is_multiple_of(ROAMER_EVERY) && !self.world.calm.get() {
+                let lingers = self.rng.random_range(0..BEAT_MS);
+                tokio::time::sleep(Duration::from_millis(lingers)).await;
                 self.deregister().await;
                 let away = self.rng.random_range(500..9_000);
                 tokio::time::sleep(Duration::from_millis(away)).await;

@@ -25,6 +25,8 @@ pub const GONE_AFTER_SNAPSHOT_MS: Ms = 31_000;
 /// What is lost when all nodes are killed at once: the time between two snapshots, and a second.
 pub const SNAPSHOT_LOSS_MS: Ms = 11_000;
 
+/// Clocks of two nodes may be so far apart: of two deeds of one client, so close together at two nodes, either may win.
+pub const CLOCKS_MS: Ms = 50;
 /// Deeds of a client that are remembered.
 const DONE_KEPT: usize = 10;
 
@@ -48,10 +50,11 @@ pub enum Life {
     },
     /// Deregistering: the request is under way.
     Leaving,
-    /// Deregistered: `by` answered at `at`.
+    /// Deregistered: `by` answered at `at`. `contested`: right after another node had heard the instance.
     Left {
         at: Ms,
         by: usize,
+        contested: bool,
     },
 }
 
@@ -167,7 +170,8 @@ impl Model {
 
     pub fn left(&mut self, id: usize, by: usize, now: Ms) {
         let instance = &mut self.instances[id];
-        instance.life = Life::Left { at: now, by };
+        let contested = instance.heard.iter().any(|heard| heard.node != by && heard.at + CLOCKS_MS >= now);
+        instance.life = Life::Left { at: now, by, contested };
         instance.left_at = Some(now);
         instance.heard.clear();
         instance.streak.fill(None);
@@ -231,9 +235,11 @@ impl Model {
                 Some("still healthy though its client is dead")
             }
             Life::Silent { .. } => None,
-            Life::Left { at, by } => {
-                let told =
-                    !self.is_lost(Heard { at, node: by, beat: false }, sent) && self.linked(by, node, at) && self.linked(by, node, sent);
+            Life::Left { at, by, contested } => {
+                let told = !contested
+                    && !self.is_lost(Heard { at, node: by, beat: false }, sent)
+                    && self.linked(by, node, at)
+                    && self.linked(by, node, sent);
                 (told && sent > at + SPREAD_MS || sent > self.gone_by(at, node)).then_some("was deregistered")
             }
         }

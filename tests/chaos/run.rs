@@ -50,11 +50,11 @@ struct Run {
     last_farewell: Option<Ms>,
 }
 
-/// `Err`: it cannot be run here, and why.
+/// `Err`: this machine forbids the network it needs, and how. Panics where it has no ports or no disk.
 pub async fn run(scenario: &Scenario, size: &Size) -> Result<Report, String> {
     let lan = if scenario.ground == Ground::Lan { Some(Lan::build(NODES)?) } else { None };
-    let hung = if scenario.ground == Ground::HungPeer { vec![hung_peer().await.map_err(|e| e.to_string())?] } else { Vec::new() };
-    let cluster = Cluster::new(NODES, &hung, lan, size.mode).map_err(|e| e.to_string())?;
+    let hung = if scenario.ground == Ground::HungPeer { vec![hung_peer().await.expect("a free port to listen on")] } else { Vec::new() };
+    let cluster = Cluster::new(NODES, &hung, lan, size.mode).expect("free ports, and folders for the nodes");
     let report = Report::new(scenario.name, size.clients, size.services);
     let world = World::new(&cluster.addrs(), Census { clients: size.clients, services: size.services }, report);
     let told_at = vec![None; NODES];
