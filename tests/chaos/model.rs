@@ -50,11 +50,10 @@ pub enum Life {
     },
     /// Deregistering: the request is under way.
     Leaving,
-    /// Deregistered: `by` answered at `at`.
+    /// Deregistered: `by` answered at `at`. `contested`: right after another node had heard the instance.
     Left {
         at: Ms,
         by: usize,
-        /// Another node was told something else of it in the same moment: either may win.
         contested: bool,
     },
 }
@@ -237,9 +236,11 @@ impl Model {
             }
             Life::Silent { .. } => None,
             Life::Left { at, by, contested } => {
-                let told =
-                    !self.is_lost(Heard { at, node: by, beat: false }, sent) && self.linked(by, node, at) && self.linked(by, node, sent);
-                (told && !contested && sent > at + SPREAD_MS || sent > self.gone_by(at, node)).then_some("was deregistered")
+                let told = !contested
+                    && !self.is_lost(Heard { at, node: by, beat: false }, sent)
+                    && self.linked(by, node, at)
+                    && self.linked(by, node, sent);
+                (told && sent > at + SPREAD_MS || sent > self.gone_by(at, node)).then_some("was deregistered")
             }
         }
     }
