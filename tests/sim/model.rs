@@ -45,6 +45,10 @@ pub struct Way {
 }
 
 impl Way {
+    pub fn is_straight(&self) -> bool {
+        self.straight
+    }
+
     /// `straight`: its own calls arrive; `round`: another may pass them on.
     pub fn see(&mut self, straight: bool, round: bool, now: u64) {
         if self.straight && !straight {

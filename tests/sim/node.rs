@@ -19,6 +19,7 @@ use headcount::model::instance::{InstanceKey, Metadata};
 use headcount::model::name::ServiceKey;
 use headcount::model::peer::PeerAddr;
 use headcount::model::service::{BeatAnswer, BeatClaim, Patch, Registration};
+use headcount::model::time::Millis;
 use headcount::net::link::{PeerError, PeerReply, PeerRequest};
 use headcount::pause::PauseWatch;
 use std::cell::RefCell;
@@ -149,6 +150,10 @@ impl SimNode {
     /// The thread that watches for pauses has its turn.
     pub fn tick_watch(&self) {
         self.system.block_on(async { self.core.realm.pause.tick() });
+    }
+
+    pub fn clock_now(&self) -> Millis {
+        self.system.block_on(async { self.core.realm.clock.now() })
     }
 
     /// The highest stamp time this process has minted or seen.

@@ -14,6 +14,8 @@ use std::sync::Arc;
 const FRESH_MS: u64 = 10_000;
 /// Digests go into the trace this often.
 const ROOTS_MS: u64 = 2_400;
+/// What cannot go straight goes by digests.
+const ROUND_MS: u64 = 5_000;
 const FIRST_MS: u64 = 1_000;
 const DEATH_MS: u64 = 5_000;
 const LEFT_MS: u64 = 6_000;
@@ -59,7 +61,7 @@ impl World {
                 if ready {
                     let shown = entry.as_ref().map(|entry| entry.shown);
                     self.check_listed(node, instance, shown);
-                    self.check_zombie(node, instance, shown);
+                    self.check_zombie(node, instance, shown, entry.as_deref());
                     self.check_gone(node, instance, entry.as_deref());
                 }
             }
@@ -139,6 +141,7 @@ impl World {
             return;
         }
         let counts = truth.accepts.iter().find(|seen| {
+            let first_ms = if seen.node == node || self.model.ways[seen.node][node].is_straight() { first_ms } else { first_ms.max(ROUND_MS) };
             let fresh = seen.now + FRESH_MS > now && self.slots[seen.node].tag == seen.tag;
             let fresh = fresh && (seen.heals || shown.is_none_or(|state| !state.is_live()));
             let way = self.model.ways[seen.node][node];
@@ -156,7 +159,7 @@ impl World {
     }
 
     /// O2
-    fn check_zombie(&mut self, node: usize, instance: usize, shown: Option<State>) {
+    fn check_zombie(&mut self, node: usize, instance: usize, shown: Option<State>, entry: Option<&Entry>) {
         let truth = &self.model.truths[instance];
         let Some(dead_at) = truth.dead_at else { return };
         if !shown.is_some_and(State::is_live) || self.clients[instance].kind == crate::clients::Kind::Steady {
@@ -168,7 +171,9 @@ impl World {
         let ms = self.now - since;
         let late = ms > gone_ms || ms > unhealthy_ms && shown == Some(State::Healthy);
         if late {
-            self.violate(format!("O2: node {node} shows instance {instance} as {shown:?} {ms} ms after its client's death"));
+            let silent_ms = entry.zip(self.running(node)).map(|(entry, node)| node.clock_now().since(entry.heard.at()));
+            let text = format!("O2: node {node} shows instance {instance} as {shown:?} {ms} ms after its client's death");
+            self.violate(format!("{text}; it holds it silent for {silent_ms:?} ms: {:?}", entry.map(|entry| entry.status)));
         }
     }
 

@@ -95,6 +95,14 @@ impl Source {
         self.asked = None;
     }
 
+    /// Given up, but it answers again: it gets another chance.
+    pub(super) fn hope(&mut self) {
+        if self.progress == Progress::GivenUp {
+            self.tries = 0;
+            self.start_over();
+        }
+    }
+
     /// From the first page again.
     pub(super) fn start_over(&mut self) {
         self.progress = Progress::Pulling;

@@ -56,12 +56,16 @@ impl Warmup {
 
     fn answers(&mut self, peer: PeerAddr, status: ServerStatus, now: Millis) {
         let ready = status == ServerStatus::Ready;
+        let nobody_is_level = !self.sources.values().any(Source::is_level);
         if let Some(source) = self.sources.get_mut(&peer) {
             source.up = true;
             source.ready = ready;
+            if nobody_is_level && self.judging_since.is_none() {
+                source.hope(); // it may have been waking itself; there is nothing better
+            }
         } else if self.status == ServerStatus::Warming && self.judging_since.is_none() && self.listed.contains(&peer) {
             // Late ones count only while there is nothing better.
-            if now.since(self.began) <= ANSWER_MS || !self.sources.values().any(Source::is_level) {
+            if now.since(self.began) <= ANSWER_MS || nobody_is_level {
                 let seed = self.seed.wrapping_add(self.next_id).wrapping_add(self.sources.len() as u64);
                 self.sources.insert(peer, Source::new(ready, seed));
             }
