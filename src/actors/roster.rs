@@ -173,14 +173,12 @@ impl RosterActor {
         let (root, clock) = (self.realm.index.sums().root(), self.realm.stamps.highest(now));
         let heartbeat = self.roster.heartbeat(&to, me, root, clock, now);
         let call = self.link.call(&to, PeerRequest::Heartbeat(heartbeat));
-        ctx.spawn(call.into_actor(self).map(move |answer, actor, ctx| {
-            match answer {
-                Ok(PeerReply::Heartbeat(heartbeat)) => actor.answered(to, heartbeat, ctx),
-                Err(PeerError::Refused) => actor.on(roster::Event::Refused(to), ctx),
-                other => {
-                    debug!(peer:% = to, answer:? = other; "heartbeat missed");
-                    actor.on(roster::Event::Missed(to), ctx);
-                }
+        ctx.spawn(call.into_actor(self).map(move |answer, actor, ctx| match answer {
+            Ok(PeerReply::Heartbeat(heartbeat)) => actor.answered(to, heartbeat, ctx),
+            Err(PeerError::Refused) => actor.on(roster::Event::Refused(to), ctx),
+            other => {
+                debug!(peer:% = to, answer:? = other; "heartbeat missed");
+                actor.on(roster::Event::Missed(to), ctx);
             }
         }));
     }

@@ -5,19 +5,49 @@ use rand::Rng;
 
 #[derive(Clone, Debug)]
 pub enum Fault {
-    Crash { node: usize, down_ms: u64 },
-    CrashAll { down_ms: u64 },
-    Pause { node: usize, ms: u64, timer_stands_too: bool },
-    PauseAll { ms: u64 },
+    Crash {
+        node: usize,
+        down_ms: u64,
+    },
+    CrashAll {
+        down_ms: u64,
+    },
+    Pause {
+        node: usize,
+        ms: u64,
+        timer_stands_too: bool,
+    },
+    PauseAll {
+        ms: u64,
+    },
     /// Calls from the first to the second of each pair do not arrive.
-    Cut { pairs: Vec<(usize, usize)>, ms: u64 },
+    Cut {
+        pairs: Vec<(usize, usize)>,
+        ms: u64,
+    },
     /// Its answers to peers do not arrive.
-    Hang { node: usize, ms: u64 },
-    Loss { chance: f64, ms: u64 },
-    Slow { node: usize, by_ms: u64, ms: u64 },
-    Repeat { ms: u64 },
+    Hang {
+        node: usize,
+        ms: u64,
+    },
+    Loss {
+        chance: f64,
+        ms: u64,
+    },
+    Slow {
+        node: usize,
+        by_ms: u64,
+        ms: u64,
+    },
+    Repeat {
+        ms: u64,
+    },
     /// Its member list lacks another.
-    Unlist { node: usize, other: usize, ms: u64 },
+    Unlist {
+        node: usize,
+        other: usize,
+        ms: u64,
+    },
 }
 
 /// The state of the network.

@@ -104,7 +104,10 @@ impl World {
         let ready: Vec<bool> = (0..self.nodes()).map(|at| self.running(at).is_some_and(|node| node.is_serving())).collect();
         for at in 0..self.nodes() {
             let company = |other: usize| {
-                other != at && self.memory.was_ready[other] && ready[other] && self.is_settled(self.model.ways[other][at])
+                other != at
+                    && self.memory.was_ready[other]
+                    && ready[other]
+                    && self.is_settled(self.model.ways[other][at])
                     && self.is_settled(self.model.ways[at][other])
             };
             if ready[at] && !self.memory.was_ready[at] {
@@ -138,7 +141,8 @@ impl World {
             return;
         }
         let counts = truth.accepts.iter().find(|seen| {
-            let first_ms = if seen.node == node || self.model.ways[seen.node][node].is_straight() { first_ms } else { first_ms.max(ROUND_MS) };
+            let first_ms =
+                if seen.node == node || self.model.ways[seen.node][node].is_straight() { first_ms } else { first_ms.max(ROUND_MS) };
             let fresh = seen.now + FRESH_MS > now && self.slots[seen.node].tag == seen.tag;
             let fresh = fresh && (seen.heals || shown.is_none_or(|state| !state.is_live()));
             let way = self.model.ways[seen.node][node];
