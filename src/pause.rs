@@ -164,4 +164,20 @@ mod tests {
         watch.dealt_with(3_001);
         assert_eq!((watch.gap(), watch.is_pending()), (None, false));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_that_stood_with_its_machine_is_put_right() {
+        let (machine, timer) = (Arc::new(AtomicU64::new(1_000)), Clock::beginning_at(0));
+        let watch = PauseWatch::told_by(machine.clone(), timer.clone());
+        let began = timer.now();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        machine.store(1_000 + 2_000 + 20_000, Ordering::Release); // asleep for 20 s, and the timer with it
+        assert_eq!(timer.now().since(began), 2_000);
+        watch.tick();
+        assert_eq!((timer.now().since(began), watch.gap()), (22_000, Some(22_000)));
+        tokio::time::advance(Duration::from_secs(30)).await; // stopped for 30 s, while the timer went on
+        machine.fetch_add(30_000, Ordering::AcqRel);
+        watch.tick();
+        assert_eq!(timer.now().since(began), 52_000);
+    }
 }

@@ -6,10 +6,11 @@
 
 use clients::Kind;
 use headcount::model::name::ServiceKey;
+use places::Census;
 use rand::Rng;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use world::{Census, World};
+use world::World;
 
 #[path = "sim/clients.rs"]
 mod clients;
@@ -23,6 +24,8 @@ mod model;
 mod node;
 #[path = "sim/oracles.rs"]
 mod oracles;
+#[path = "sim/places.rs"]
+mod places;
 #[path = "sim/world.rs"]
 mod world;
 

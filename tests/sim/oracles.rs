@@ -141,7 +141,8 @@ impl World {
             return;
         }
         let counts = truth.accepts.iter().find(|seen| {
-            let first_ms = if seen.node == node || self.model.ways[seen.node][node].is_straight() { first_ms } else { first_ms.max(ROUND_MS) };
+            let first_ms =
+                if seen.node == node || self.model.ways[seen.node][node].is_straight() { first_ms } else { first_ms.max(ROUND_MS) };
             let fresh = seen.now + FRESH_MS > now && self.slots[seen.node].tag == seen.tag;
             let fresh = fresh && (seen.heals || shown.is_none_or(|state| !state.is_live()));
             let way = self.model.ways[seen.node][node];

@@ -176,6 +176,44 @@ fn only_a_beat_heals() {
 }
 
 #[test]
+fn a_judgement_carried_by_a_registration_yields_to_a_beat_heard_after_it() {
+    let (mut judge, mut witness, mut other) = (Node::peer(1), Node::peer(2), Node::peer(3));
+    let _ = judge.register(80);
+    let (_, _) = (witness.take(judge.versions()), other.take(judge.versions()));
+    judge.wait(20_000);
+    let _ = judge.register(80);
+    assert_eq!(judge.states(), "80:Unhealthy");
+    for node in [&mut witness, &mut other] {
+        node.wait(20_000);
+    }
+    judge.wait(5_000);
+    witness.wait(3_000);
+    let _ = witness.beat(80, false);
+    witness.wait(2_000);
+    other.wait(5_000);
+    let _ = other.take(judge.versions());
+    assert_eq!(other.states(), "80:Unhealthy", "a registration vetoes nothing");
+    let _ = witness.take(judge.versions());
+    assert_eq!(witness.states(), "80:Healthy");
+    let _ = judge.take(witness.versions());
+    assert_eq!(judge.states(), "80:Healthy");
+}
+
+#[test]
+fn what_a_noted_beat_makes_is_as_old_as_the_beat() {
+    let (mut late, mut node) = (Node::peer(1), Node::peer(2));
+    late.wait(10_000);
+    node.wait(5_000);
+    let _ = node.deregister(80);
+    let claim = BeatClaim { key: key(80), made_up: Some((1.0, Metadata::default())) };
+    let heard = late.now.before(8_000);
+    let _ = late.act(|s, at| s.noted_beat(claim, heard, at)).unwrap();
+    assert_eq!(late.versions()[0].silence_ms, Some(8_000));
+    let _ = node.take(late.versions());
+    assert_eq!(node.states(), "80:Deregistered");
+}
+
+#[test]
 fn a_known_instance_is_not_made_unhealthy_by_registering_it_so() {
     let mut node = Node::alone();
     let _ = node.register(80);

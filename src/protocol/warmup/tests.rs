@@ -138,6 +138,14 @@ fn a_page_that_fails_is_asked_again_where_it_was_then_the_peer_is_left_out() {
 }
 
 #[test]
+fn a_peer_given_up_is_asked_again_when_it_answers_and_nobody_is_level() {
+    check(
+        "begin; b ready; c ready; b fails; c fails; +1000; b fails; c fails; +1000; b ready; b last; +2000",
+        expect!["WARMING@0 b0 c0 c0 b0 b0 judge@3000"],
+    );
+}
+
+#[test]
 fn a_peer_that_goes_down_is_not_waited_for_and_goes_on_where_it_was() {
     check("begin; b ready; c ready; b page 5; c last; b down; +3000", expect!["WARMING@0 b0 c0 b5 judge@3000"]);
     check("begin; b ready; c ready; b page 5; b down; b ready; b last", expect!["WARMING@0 b0 c0 b5 b5"]);
