@@ -168,8 +168,8 @@ async fn an_operator_with_the_secret_takes_back_what_switched_the_cluster_off() 
     eventually!("the other node is switched off too", !cluster.is_ready(2).await);
 
     let agent = ("User-Agent", "Nacos-Server");
-    assert_eq!(ask(Method::PUT, &switch(2, "UP"), &[agent]).await.0, StatusCode::SERVICE_UNAVAILABLE, "the agent alone proves nothing");
-    assert_eq!(ask(Method::PUT, &switch(2, "UP"), &[agent, ("X-Headcount-Secret", secret.trim())]).await.0, StatusCode::OK);
+    assert_eq!(ask(Method::PUT, &switch(2, "null"), &[agent]).await.0, StatusCode::SERVICE_UNAVAILABLE, "the agent alone proves nothing");
+    assert_eq!(ask(Method::PUT, &switch(2, "null"), &[agent, ("X-Headcount-Secret", secret.trim())]).await.0, StatusCode::OK);
     eventually!("both serve again", cluster.is_ready(1).await && cluster.is_ready(2).await);
     cluster.press("q");
     assert!(cluster.ends().await);

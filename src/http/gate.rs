@@ -22,9 +22,14 @@ pub const STATUS_WORDS: [&str; 6] = ["UP", "DOWN", "STARTING", "PAUSED", "WRITE_
 /// The state shown: what the switch `overriddenServerStatus` says, if it is a word we know, else the node's own.
 pub fn shown_status(call: &Call) -> &'static str {
     let switches = call.edge.realm.switches.load();
-    let overridden = switches.overridden_server_status.as_deref().unwrap_or_default();
+    shown(call.edge.status(), switches.overridden_server_status.as_deref().unwrap_or_default())
+}
+
+/// An override closes a node; it opens none that is not Ready, which would list nobody where there is somebody.
+fn shown(status: ServerStatus, overridden: &str) -> &'static str {
+    let closes = |word: &str| !["UP", "WRITE_ONLY", "READ_ONLY"].contains(&word);
     let word = STATUS_WORDS.into_iter().find(|word| *word == overridden);
-    word.unwrap_or_else(|| client_status(call.edge.status()))
+    word.filter(|word| status == ServerStatus::Ready || closes(word)).unwrap_or(client_status(status))
 }
 
 /// `Some`: the answer that ends the request here.
@@ -75,6 +80,16 @@ fn limited(call: &Call) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_override_closes_a_node_but_opens_none_that_is_not_ready() {
+        assert_eq!((shown(ServerStatus::Ready, ""), shown(ServerStatus::Ready, "nonsense")), ("UP", "UP"));
+        assert_eq!((shown(ServerStatus::Ready, "DOWN"), shown(ServerStatus::Ready, "READ_ONLY")), ("DOWN", "READ_ONLY"));
+        for word in ["UP", "WRITE_ONLY", "READ_ONLY"] {
+            assert_eq!((shown(ServerStatus::Warming, word), shown(ServerStatus::Draining, word)), ("STARTING", "DOWN"));
+        }
+        assert_eq!(shown(ServerStatus::Warming, "PAUSED"), "PAUSED");
+    }
 
     #[test]
     fn only_setting_a_switch_is_never_limited() {

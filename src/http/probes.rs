@@ -128,6 +128,7 @@ fn level(status: ServerStatus, (merged, listed): (usize, usize), alive: usize) -
             format!("degraded {merged}/{listed}: the others were silent when it became ready")
         }
         ServerStatus::Ready => "with all that could be asked".to_string(),
+        ServerStatus::Starting => "not begun".to_string(),
         _ => format!("with {merged} of {listed}, itself among them"),
     }
 }
