@@ -108,7 +108,7 @@ impl World {
         true
     }
 
-    fn wake(&mut self, at: usize) {
+    pub fn wake(&mut self, at: usize) {
         let now = self.now;
         let slot = &mut self.slots[at];
         let (Some((since, timer_stood_too)), Some(node)) = (slot.frozen.take(), slot.node.as_mut()) else { return };
