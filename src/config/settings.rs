@@ -322,6 +322,13 @@ pub const SETTINGS: &[Setting] = &[
         limits.request_line_bytes,
         "Bytes of a request's target (path and query); more is answered 414."
     ),
+    count!(
+        Group::Limits,
+        "headcount.limits.parameters",
+        64..=65_536,
+        limits.parameters,
+        "Parameters of one request, query and form together."
+    ),
     count!(Group::Limits, "headcount.limits.body-bytes", ANY, limits.body_bytes, "Bytes of a client's request body; more is answered 413."),
     count!(
         Group::Limits,
@@ -334,6 +341,13 @@ pub const SETTINGS: &[Setting] = &[
     count!(Group::Limits, "headcount.limits.group", ANY, limits.group, "Characters of a group's name."),
     count!(Group::Limits, "headcount.limits.namespace", ANY, limits.namespace, "Characters of a namespace's id."),
     count!(Group::Limits, "headcount.limits.cluster", ANY, limits.cluster, "Characters of a cluster's name."),
+    count!(
+        Group::Limits,
+        "headcount.limits.address",
+        ANY,
+        limits.address,
+        "Characters of an instance's address; a host name has up to 255."
+    ),
     count!(
         Group::Limits,
         "headcount.limits.metadata-bytes",
@@ -351,9 +365,24 @@ pub const SETTINGS: &[Setting] = &[
         "Instances of one service, those lately removed included."
     ),
     count!(Group::Limits, "headcount.limits.namespaces", ANY, limits.namespaces, "Namespaces."),
+    count!(Group::Limits, "headcount.limits.namespace-name", ANY, limits.namespace_name, "Characters of the name a namespace is shown by."),
+    count!(
+        Group::Limits,
+        "headcount.limits.namespace-description",
+        ANY,
+        limits.namespace_description,
+        "Characters of a namespace's description."
+    ),
+    count!(
+        Group::Limits,
+        "headcount.limits.pattern",
+        ANY,
+        limits.pattern,
+        "Characters of an expression that names of services are searched with."
+    ),
     count!(Group::Limits, "headcount.limits.subscribers", ANY, limits.subscribers, "Subscribers that are pushed to over UDP."),
     count!(Group::Limits, "headcount.limits.connections", ANY, limits.connections, "Open connections, all workers together."),
-    count!(Group::Limits, "headcount.limits.mailbox", ANY, limits.mailbox, "Messages that wait for one actor."),
+    count!(Group::Limits, "headcount.limits.mailbox", ANY, limits.mailbox, "Messages that wait for the actor of one service."),
     count!(
         Group::Limits,
         "headcount.limits.owed-keys",

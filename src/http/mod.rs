@@ -232,6 +232,9 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
     let naming = path.starts_with(NAMING);
     let form = body.clone().filter(|_| is_form(&request));
     let call = Call { edge: edge.clone(), request: request.clone(), form };
+    if let Err(e) = call.check_parameter_count() {
+        return reply::error(&e, &request);
+    }
     if for_peers && let Some(answer) = distro::answer(&call, &path, body.as_deref().unwrap_or_default()).await {
         return answer.unwrap_or_else(|e| reply::error(&e, &request));
     }

@@ -212,6 +212,11 @@ const METRICS: &[Metric] = &[
         help: "Calls of peers refused for a wrong or missing secret",
         read: |s| Reading::Count(s.counters.peers_refused.get()),
     },
+    Metric {
+        name: "headcount_lists_skipped",
+        help: "Services and instances in lists of Java nodes that nothing may be registered with",
+        read: |s| Reading::Count(s.counters.lists_skipped.get()),
+    },
     Metric { name: "headcount_members", help: "Listed nodes, this one included", read: |s| Reading::Level(s.members.1) },
     Metric { name: "headcount_members_up", help: "Those among them that are Ready", read: |s| Reading::Level(s.members.0) },
     Metric {

@@ -104,7 +104,7 @@ pub async fn list(call: Call) -> Answer {
 pub async fn names(call: Call) -> Answer {
     let params = call.params();
     let one = params.bound_or("namespaceId", "");
-    let pattern = NamePattern::containing(&params.bound_or("expr", ""))?;
+    let pattern = NamePattern::containing(&call.pattern(&params, "expr")?)?;
     let responsible_only = bool_s(&params.bound_or("responsibleOnly", "false"))?;
     let namespaces: Vec<Arc<str>> = match is_blank(&one) {
         true => call.edge.realm.index.namespaces(),
