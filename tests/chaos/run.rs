@@ -125,7 +125,8 @@ impl Run {
     }
 
     async fn begin(&mut self, first: &[usize]) -> Result<(), String> {
-        (0..NODES).for_each(|node| self.world.model.borrow_mut().node_down(node, 0, Fall::Alone));
+        // A first start is no fault.
+        (0..NODES).filter(|node| !first.contains(node)).for_each(|node| self.world.model.borrow_mut().node_down(node, 0, Fall::Alone));
         first.iter().for_each(|node| self.world.places[*node].running_since.set(Some(self.world.now())));
         self.nodes.begin(first).await?;
         self.secret = self.nodes.secret().await?;
