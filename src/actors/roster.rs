@@ -106,6 +106,7 @@ impl RosterActor {
             PeerUp { peer, was_down } => info!(peer:% = peer, was_down; "peer up"),
             PeerSuspect(peer) => info!(peer:% = peer; "peer suspect"),
             PeerRestarted(peer) => info!(peer:% = peer; "peer restarted"),
+            PeerLeft(peer) if *self.roster.myself() == Myself::Found(peer.clone()) => debug!("found in the member list"),
             PeerLeft(peer) => info!(peer:% = peer; "peer left the list"),
             RootDiffers { peer, for_ms } => debug!(peer:% = peer, for_ms; "digests differ"),
             PeerDown(peer) => {
@@ -268,11 +269,22 @@ impl RosterActor {
         if members.is_empty() {
             return;
         }
-        if let Some(me) = &self.advertised {
-            let myself = if members.contains(me) { Myself::Found(me.clone()) } else { Myself::NotListed };
-            return self.resolved(myself, ctx);
-        }
         let nonce = self.realm.nonce;
+        if let Some(me) = self.advertised.clone() {
+            if !members.contains(&me) {
+                return self.resolved(Myself::NotListed, ctx);
+            }
+            if members.len() == 1 {
+                return self.resolved(Myself::Found(me), ctx);
+            }
+            // Not every network lets a node call itself, so only an answer says something.
+            let ask = self.link.call(&me, PeerRequest::Whoami(nonce));
+            ctx.spawn(ask.into_actor(self).map(move |answer, actor, ctx| match answer {
+                Ok(PeerReply::Whoami(false)) => actor.resolved(Myself::Taken(me), ctx),
+                _ => actor.resolved(Myself::Found(me), ctx),
+            }));
+            return;
+        }
         let asks: Vec<_> = members.iter().map(|member| self.link.call(member, PeerRequest::Whoami(nonce))).collect();
         ctx.spawn(join_all(asks).into_actor(self).map(move |answers, actor, ctx| {
             let mine = answers.iter().position(|answer| matches!(answer, Ok(PeerReply::Whoami(true))));
@@ -283,7 +295,12 @@ impl RosterActor {
     fn resolved(&mut self, myself: Myself, ctx: &mut Context<Self>) {
         let found = matches!(myself, Myself::Found(_));
         if !found {
-            warn!(members = self.roster.members().len(); "this node is not in its member list: it does not serve until it is");
+            match &myself {
+                Myself::Taken(at) => {
+                    warn!(address:% = at; "another process answers at this node's address: this one does not serve while it does")
+                }
+                _ => warn!(members = self.roster.members().len(); "this node is not in its member list: it does not serve until it is"),
+            }
             ctx.run_later(WHOAMI_AGAIN, |actor, ctx| {
                 if !matches!(actor.roster.myself(), Myself::Found(_)) {
                     actor.find_myself(ctx);

@@ -24,6 +24,11 @@ pub struct Stamp {
 impl Stamp {
     pub const ZERO: Stamp = Stamp { time: 0, node: 0 };
 
+    /// The first hybrid time of a millisecond.
+    pub fn time_of(millis: u64) -> u64 {
+        millis.min(u64::MAX >> COUNTER_BITS) << COUNTER_BITS
+    }
+
     /// The millisecond part, epoch ms.
     pub fn millis(self) -> u64 {
         self.time >> COUNTER_BITS

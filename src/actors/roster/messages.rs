@@ -3,6 +3,7 @@
 use crate::model::heartbeat::Heartbeat;
 use crate::model::peer::PeerAddr;
 use crate::model::status::ServerStatus;
+use crate::net::link::PeerError;
 use crate::protocol::roster::peer::PeerState;
 use actix::prelude::*;
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ pub struct Begin {
 
 /// A peer's heartbeat came in: answered with ours.
 #[derive(Message)]
-#[rtype(result = "Option<Heartbeat>")]
+#[rtype(result = "Result<Heartbeat, PeerError>")]
 pub struct HeartbeatCame(pub Heartbeat);
 
 #[derive(Message)]
