@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 const PORTS: [u16; 3] = [8_848, 8_858, 8_868];
 /// What the compose file gives a node to stop, s.
 const GRACE: &str = "15";
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const IMAGE: &str = "headcount";
 const LABEL_PROJECT: &str = "com.docker.compose.project";
 const LABEL_SERVICE: &str = "com.docker.compose.service";
@@ -91,6 +92,12 @@ impl Compose {
         docker(&["start", &id]).await?;
         self.nodes[node].state = State::Running;
         Ok(())
+    }
+
+    pub async fn running_for(&self, node: usize) -> Result<u64, String> {
+        let text = docker(&["inspect", "--format", "{{.State.StartedAt}}", &self.id(node).await?]).await?;
+        let began = ms_of_day(&text).ok_or_else(|| format!("not a time: {text}"))?;
+        Ok((headcount::clock::wall_now() % DAY_MS + DAY_MS - began) % DAY_MS)
     }
 
     pub async fn signal(&mut self, node: usize, signal: Signal) -> Result<(), String> {
@@ -305,6 +312,14 @@ impl Compose {
         let format = format!("{{{{(index .NetworkSettings.Networks \"{}_peers\").IPAddress}}}}", self.project.name);
         docker(&["inspect", "--format", &format, &self.id(node).await?]).await
     }
+}
+
+/// Of a time like 2026-11-21T14:03:58.246497994Z.
+fn ms_of_day(text: &str) -> Option<u64> {
+    let clock = text.split_once('T')?.1.trim_end_matches('Z');
+    let mut parts = clock.splitn(3, ':').map(str::parse::<f64>);
+    let (hours, minutes, seconds) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
+    Some(((hours * 60.0 + minutes) * 60_000.0 + seconds * 1_000.0) as u64)
 }
 
 async fn docker(arguments: &[&str]) -> Result<String, String> {

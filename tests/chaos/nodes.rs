@@ -3,6 +3,7 @@
 use crate::cluster::{Cluster, SECRET};
 use crate::compose::Compose;
 use crate::lan::Lan;
+use crate::model::Ms;
 use crate::scenarios::Step;
 use rustix::process::Signal;
 use std::net::SocketAddr;
@@ -41,6 +42,14 @@ impl Nodes {
         match self {
             Nodes::Processes(cluster) => cluster.start(node).map_err(|e| e.to_string()),
             Nodes::Containers(compose) => compose.start(node).await,
+        }
+    }
+
+    /// How long the node has been running, ms.
+    pub async fn running_for(&self, node: usize) -> Result<Ms, String> {
+        match self {
+            Nodes::Processes(_) => Ok(0), // it was started just now
+            Nodes::Containers(compose) => compose.running_for(node).await,
         }
     }
 

@@ -4,6 +4,7 @@ use crate::http::Request;
 use crate::model::Ms;
 use crate::world::World;
 use serde::Deserialize;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -42,10 +43,12 @@ pub fn taken_over(world: &Rc<World>, node: usize, since: Ms) {
     });
 }
 
-/// From `since` until `node` is ready, and it and all ready nodes hold each other for up.
-pub fn rejoined(world: &Rc<World>, node: usize, since: Ms) {
+/// Until `node` is ready, and it and all ready nodes hold each other for up. Since when, the caller puts into the answer, as soon
+/// as it knows.
+pub fn rejoined(world: &Rc<World>, node: usize) -> Rc<Cell<Option<Ms>>> {
     let turn = next_turn(world, node);
-    let world = world.clone();
+    let (world, since) = (world.clone(), Rc::new(Cell::new(None)));
+    let began = since.clone();
     world.returning.set(world.returning.get() + 1);
     tokio::task::spawn_local(async move {
         while world.places[node].turn.get() == turn {
@@ -57,7 +60,11 @@ pub fn rejoined(world: &Rc<World>, node: usize, since: Ms) {
             let pairs = ready.iter().flat_map(|other| [(*other, node), (node, *other)]);
             let asked = pairs.map(|(asked, about)| is_up(&world, asked, about));
             if futures_util::future::join_all(asked).await.into_iter().all(|up| up == Some(true)) {
-                let took = world.now() - since;
+                let back_at = world.now();
+                while began.get().is_none() {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                let took = back_at.saturating_sub(began.get().unwrap_or(0));
                 let mut report = world.report.borrow_mut();
                 report.rejoined = Some(report.rejoined.unwrap_or(0).max(took));
                 break;
@@ -65,6 +72,7 @@ pub fn rejoined(world: &Rc<World>, node: usize, since: Ms) {
         }
         world.returning.set(world.returning.get() - 1);
     });
+    since
 }
 
 fn next_turn(world: &World, node: usize) -> u32 {

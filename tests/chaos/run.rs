@@ -14,6 +14,7 @@ use crate::scenarios::{Ground, NODES, SMOKE, Scenario, Step};
 use crate::watch::watch;
 use crate::world::{Census, World};
 use rustix::process::Signal;
+use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -133,7 +134,7 @@ impl Run {
         Ok(())
     }
 
-    /// A fault ends when its end is ordered; what the engine then takes counts.
+    /// A fault ends when its end is ordered, or when the node runs again.
     async fn take(&mut self, step: Step) -> Result<(), String> {
         let mut now = self.world.now();
         match step {
@@ -152,16 +153,17 @@ impl Run {
             }
             Step::Resume(node) => {
                 self.nodes.signal(node, Signal::CONT).await?;
-                self.is_back(node, now);
+                self.is_back(node).set(Some(now));
             }
             Step::Start(node) => {
                 while self.nodes.is_running(node) {
                     self.tick().await;
                 }
-                now = self.world.now();
-                self.world.model.borrow_mut().node_down(node, now, Fall::Alone);
-                self.is_back(node, now);
+                self.world.model.borrow_mut().node_down(node, self.world.now(), Fall::Alone);
+                let since = self.is_back(node);
                 self.nodes.start(node).await?;
+                now = self.world.now() - self.nodes.running_for(node).await?;
+                since.set(Some(now));
             }
             Step::Cut(links) => {
                 links.iter().for_each(|(from, to)| self.world.model.borrow_mut().cut(*from, *to, now));
@@ -175,7 +177,7 @@ impl Run {
             Step::Silence(count) => self.crowd.as_ref().ok_or("no crowd")?.silence(count),
             Step::Leave(count) => self.crowd.as_ref().ok_or("no crowd")?.leave(count),
             Step::Ballast(count) => ballast::load(&self.world, count).await?,
-            _ => self.take_container(step, now).await?,
+            _ => now = self.take_container(step, now).await?,
         }
         match step {
             Step::Silence(_) | Step::Leave(_) => self.last_farewell = Some(now),
@@ -184,8 +186,8 @@ impl Run {
         Ok(())
     }
 
-    /// What is done to containers only.
-    async fn take_container(&mut self, step: Step, now: Ms) -> Result<(), String> {
+    /// What is done to containers only, and when it was over.
+    async fn take_container(&mut self, step: Step, now: Ms) -> Result<Ms, String> {
         let world = self.world.clone();
         let compose = self.nodes.containers(step)?;
         match step {
@@ -197,7 +199,7 @@ impl Run {
             Step::Rejoin(node) => {
                 compose.rejoin(node).await?;
                 world.model.borrow_mut().heal(world.now());
-                onlook::rejoined(&world, node, now);
+                onlook::rejoined(&world, node).set(Some(now));
             }
             Step::Hide(node) => {
                 self.falls(node, Fall::OutOfSight, now);
@@ -205,30 +207,41 @@ impl Run {
             }
             Step::Show(node) => {
                 compose.show(node).await?;
-                self.is_back(node, now);
+                self.is_back(node).set(Some(now));
             }
             Step::Relocate(node) => {
                 self.falls(node, Fall::Alone, now);
                 onlook::taken_over(&world, node, now);
                 self.nodes.containers(step)?.relocate(node).await?;
-                self.is_back(node, now);
+                return self.runs_again(node).await;
             }
             Step::NewImage => compose.new_image().await?,
             Step::Replace(node) => {
                 self.falls(node, Fall::Alone, now);
                 onlook::taken_over(&world, node, now);
                 self.nodes.containers(step)?.replace(node).await?;
-                self.is_back(node, now);
+                return self.runs_again(node).await;
             }
             Step::RestartAll => {
                 (0..NODES).for_each(|node| self.falls(node, Fall::AllTold, now));
                 self.nodes.containers(step)?.restart_all().await?;
-                (0..NODES).for_each(|node| self.is_back(node, now));
+                let mut last = now;
+                for node in 0..NODES {
+                    last = self.runs_again(node).await?.max(last);
+                }
+                return Ok(last);
             }
             Step::Limit(flags) => compose.limit(flags).await?,
             _ => return Err("is not for containers".to_string()),
         }
-        Ok(())
+        Ok(now)
+    }
+
+    async fn runs_again(&mut self, node: usize) -> Result<Ms, String> {
+        let since = self.is_back(node);
+        let began = self.world.now() - self.nodes.running_for(node).await?;
+        since.set(Some(began));
+        Ok(began)
     }
 
     async fn fell(&mut self, node: usize, signal: Signal, fall: Fall) -> Result<(), String> {
@@ -248,10 +261,10 @@ impl Run {
         self.world.places[node].ready_since.set(None);
     }
 
-    /// It runs, and clients can reach it; whether it is ready is for the probes to say. Ordered at `since`.
-    fn is_back(&self, node: usize, since: Ms) {
+    /// It runs, and clients can reach it; whether it is ready is for the probes to say. Since when, the caller puts into the answer.
+    fn is_back(&self, node: usize) -> Rc<Cell<Option<Ms>>> {
         self.world.places[node].running_since.set(Some(self.world.now()));
-        onlook::rejoined(&self.world, node, since);
+        onlook::rejoined(&self.world, node)
     }
 
     /// All awake nodes ready, and of one mind.
