@@ -29,6 +29,7 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer, dev};
 use log::{error, info, warn};
 use members::MemberFeed;
+use socket2::SockRef;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,7 +48,8 @@ const FLUSH_MAX: Duration = Duration::from_secs(3);
 const CLOSED_AFTER_MS: u64 = 6_000;
 /// Writing the clock at stop gets this long.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
-const BACKLOG: u32 = 4_096;
+/// Connections that may wait to be accepted; the system's own limit may be lower.
+const BACKLOG: i32 = 4_096;
 /// Subscribers are shared out among so many pushers by their address.
 const PUSHERS: u64 = 2;
 /// How often a worker tells what it heard; half of what a beat may take to the peers.
@@ -217,7 +219,12 @@ fn start_pushers(config: &Config, realm: &Arc<Realm>, home: &ArbiterHandle) -> R
 }
 
 fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr).map_err(|source| StartError::Listen { addr, source })
+    let failed = |source| StartError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).map_err(failed)?;
+    // The library listens with 128. What finds no room is sent again by its sender's kernel: a request can then arrive seconds after
+    // its client has given up, and after a pause nothing tells that it is old.
+    SockRef::from(&listener).listen(BACKLOG).map_err(failed)?;
+    Ok(listener)
 }
 
 /// Starts the workers and waits until each has handed in its thread.
@@ -255,7 +262,6 @@ async fn serve(
     .client_request_timeout(REQUEST_HEAD_MAX)
     .shutdown_timeout(SHUTDOWN_S_MAX)
     .max_connections((connections / workers).max(1))
-    .backlog(BACKLOG)
     .disable_signals()
     .listen(listener)
     .map_err(|e| StartError::Workers(e.to_string()))?
@@ -287,5 +293,19 @@ async fn take_up_noted(door: &Door) {
     for (key, claim, heard) in door.realm.noted.take() {
         // Refused: the client's next beat says the same.
         let _ = door.ask(key, NotedBeat { claim, heard }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpStream};
+
+    #[test]
+    fn connections_that_nobody_accepts_yet_find_room() {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let waiting: Result<Vec<TcpStream>, _> = (0..500).map(|_| TcpStream::connect_timeout(&addr, Duration::from_millis(900))).collect();
+        assert!(waiting.is_ok(), "sent once more after a second, by nobody's will");
     }
 }

@@ -73,10 +73,10 @@ pub const COMPOSE: &[Scenario] = &[
         &[
             (0.0, Limit(&["--memory=64m", "--memory-swap=64m"])),
             (0.5, Ballast(20_000)),
-            (12.0, Kill(0)),
-            (13.0, Silence(20)),
-            (14.0, Leave(20)),
-            (22.0, Start(0)),
+            (35.0, Kill(0)),
+            (36.0, Silence(20)),
+            (37.0, Leave(20)),
+            (45.0, Start(0)),
         ],
     ),
 ];
