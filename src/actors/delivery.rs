@@ -67,10 +67,9 @@ fn newest_time(incoming: &Incoming) -> Option<u64> {
 fn follow_clock(realm: &Realm, key: &ServiceKey, incoming: &Incoming, origin: Origin) -> bool {
     let Some(newest) = newest_time(incoming) else { return true };
     let now = realm.clock.now();
-    if origin == Origin::Snapshot {
-        realm.stamps.raise(newest, now);
-        return true;
-    }
-    let observed = realm.stamps.observe(newest, now);
+    let observed = match origin {
+        Origin::Snapshot => realm.stamps.raise(newest, now),
+        _ => realm.stamps.observe(newest, now),
+    };
     observed.inspect_err(|e| refuse(realm, key, e)).is_ok()
 }

@@ -39,6 +39,8 @@ pub struct RealmRules {
     pub services_max: usize,
     /// `headcount.limits.instances-per-service`
     pub instances_max: usize,
+    /// `headcount.limits.clusters-per-service`
+    pub clusters_max: usize,
     /// `headcount.limits.mailbox`, of a service's actor
     pub mailbox: usize,
     /// `nacos.naming.expireInstance`
@@ -54,6 +56,7 @@ impl Default for RealmRules {
         RealmRules {
             services_max: 1_000_000,
             instances_max: 50_000,
+            clusters_max: 1_000,
             mailbox: 256,
             expires: true,
             empty_after_ms: 180_000,
@@ -126,6 +129,7 @@ impl Realm {
             expires: self.rules.expires,
             empty_after_ms: self.rules.empty_after_ms,
             instances_max: self.rules.instances_max,
+            clusters_max: self.rules.clusters_max,
         })
     }
 

@@ -113,6 +113,11 @@ impl Call {
         short("the length of ip", ip, self.limits().address, "headcount.limits.address")
     }
 
+    /// A selector, a health checker, or the value of a switch: something that is kept as long as what it is set for.
+    pub fn check_setting(&self, what: &'static str, text: &str) -> Result<(), NamingError> {
+        within(what, text.len(), self.limits().settings_bytes, "headcount.limits.settings-bytes")
+    }
+
     /// An expression to search names with, or a part of one; empty if it is missing.
     pub fn pattern<'p>(&self, params: &Params<'p>, name: &'static str) -> Result<Cow<'p, str>, NamingError> {
         let pattern = params.bound_or(name, "");

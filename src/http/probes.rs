@@ -98,6 +98,12 @@ async fn verbose(call: &Call, body: &mut String) {
     for member in &members {
         line("  member", seen(member, member.addr == own_address(call), edge.realm.now_ms()));
     }
+    for stranger in &picture.strangers {
+        line("  not listed here", format!("{stranger}, which has this node in its own list"));
+    }
+    for member in picture.members.iter().filter(|member| member.list.is_some_and(|list| list != picture.list)) {
+        line("  another member list", format!("{} goes by one that differs from this node's", member.address));
+    }
     line("level", level(edge.status(), picture.levelled, alive));
     if let Some(lost) = &picture.lost {
         line("not listed", lost.clone());

@@ -55,7 +55,7 @@ fn view(datum: &Datum, now: Millis) -> ServiceView {
     let clock = HybridClock::new(1, 0, now);
     let judging = &JudgingRules::ALONE;
     let (owner, checks, expires, empty_after_ms, instances_max) = (true, true, true, u64::MAX, 1_000);
-    let at = Moment { now, clock: &clock, judging, owner, checks, expires, empty_after_ms, instances_max };
+    let at = Moment { now, clock: &clock, judging, owner, checks, expires, empty_after_ms, instances_max, clusters_max: 1_000 };
     let mut service = Service::new(Arc::new(datum.key.clone()), now, 0);
     if let DatumBody::Stamped(incoming) = &datum.body {
         let _ = service.merge(incoming.clone(), &at);
