@@ -7,7 +7,7 @@ use crate::http::reply::{self, Answer};
 use crate::model::entry::State;
 use crate::model::error::NamingError;
 use crate::model::instance::{InstanceKey, Metadata, check_instance};
-use crate::model::name::{DEFAULT_CLUSTER, GROUP_SEPARATOR, PUBLIC, ServiceKey, check_service_name};
+use crate::model::name::{DEFAULT_CLUSTER, GROUP_SEPARATOR, PUBLIC, ServiceKey, check_cluster_name, check_service_name};
 use crate::model::service::{BatchEdit, BatchTarget, Patch, Registration};
 use crate::protocol::push_target::push_target;
 use crate::protocol::pushbook::{Subscriber, ttl_ms};
@@ -18,6 +18,9 @@ use crate::wire::value::{bool_a, bool_j, double_j, int_j};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
+
+/// From here on its way to its pusher a subscription takes less.
+const SUBSCRIBE_MS_MAX: u64 = 10_000;
 
 // === writes ===
 
@@ -161,7 +164,7 @@ fn registration(call: &Call, params: &Params<'_>) -> Result<Registration, Naming
 fn check_new(key: &ServiceKey, registration: &Registration) -> Result<(), NamingError> {
     check_instance(&registration.key.ip, registration.key.port, registration.weight)?;
     check_service_name(key.grouped())?;
-    registration.clone().check().map(drop)
+    check_cluster_name(&registration.key.cluster)
 }
 
 // === reads ===
@@ -221,6 +224,8 @@ async fn subscribe(call: &Call, params: &Params<'_>, namespace: &str, grouped: &
         app: text("app"),
         tenant: text("tid"),
     };
+    let realm = &call.edge.realm;
+    realm.watched.watch(subscriber.service.hash(), realm.clock.now() + ttl_ms + SUBSCRIBE_MS_MAX);
     call.edge.pusher_of(&addr).send(Subscribe { subscriber, ttl_ms }).await.is_ok()
 }
 
