@@ -3,7 +3,7 @@
 use super::{Change, Moment, Service};
 use crate::model::entry::{By, Entry, RANK_MADE_UP, RANK_SAID, Stamped, State, Status};
 use crate::model::error::{LimitKind, NamingError};
-use crate::model::instance::{BEAT_INTERVAL_MS, BEAT_TIMEOUT_MS, InstanceId, InstanceKey, Metadata, Record, check_instance};
+use crate::model::instance::{BEAT_INTERVAL_MS, BEAT_TIMEOUT_MS, InstanceId, InstanceKey, Metadata, Record};
 use crate::model::judging::JudgingRules;
 use crate::model::name::check_cluster_name;
 use crate::model::stamp::Stamp;
@@ -20,15 +20,6 @@ pub struct Registration {
     pub healthy: bool,
     pub app: Option<Arc<str>>,
     pub metadata: Metadata,
-}
-
-impl Registration {
-    /// In Nacos's order: address, weight, cluster.
-    pub fn check(self) -> Result<Registration, NamingError> {
-        check_instance(&self.key.ip, self.key.port, self.weight)?;
-        check_cluster_name(&self.key.cluster)?;
-        Ok(self)
-    }
 }
 
 /// A client's sign of life. `made_up` is there in a full beat, absent in a light one.
@@ -211,7 +202,7 @@ impl Service {
     /// The same `Arc` for all instances of one app, as nearly all of a service are.
     pub(super) fn interned_app(&self, app: Option<Arc<str>>) -> Option<Arc<str>> {
         let app = app?;
-        let other = self.entries.values().next().and_then(|e| e.record().app.clone());
+        let other = self.entries.get_min().and_then(|(_, e)| e.record().app.clone());
         Some(other.filter(|o| *o == app).unwrap_or(app))
     }
 }
