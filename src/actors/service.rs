@@ -161,8 +161,13 @@ impl ServiceActor {
             self.publisher.publish(view);
             self.realm.index.changed().mark(self.service.key().hash());
             let Change { shown, settings, touched, minted, .. } = change;
-            let event = ServiceChanged { key: self.service.key().clone(), shown, settings, touched, minted, origin };
-            tell(&self.notifier, event, &self.realm.metrics.mail_dropped);
+            let key = self.service.key().clone();
+            let shown = shown && self.realm.watched.is_watched(key.hash(), self.realm.clock.now());
+            // Waking other threads costs more than all of the above: only where somebody listens.
+            if shown || !self.realm.rules.standalone || key.is_reserved() {
+                let event = ServiceChanged { key, shown, settings, touched, minted, origin };
+                tell(&self.notifier, event, &self.realm.metrics.mail_dropped);
+            }
         }
         self.arm(ctx);
     }

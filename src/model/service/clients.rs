@@ -3,12 +3,15 @@
 use super::{Change, Moment, Service};
 use crate::model::entry::{By, Entry, RANK_MADE_UP, RANK_SAID, Stamped, State, Status};
 use crate::model::error::{LimitKind, NamingError};
-use crate::model::instance::{BEAT_INTERVAL_MS, BEAT_TIMEOUT_MS, InstanceId, InstanceKey, Metadata, Record, check_instance};
+use crate::model::instance::{BEAT_INTERVAL_MS, BEAT_TIMEOUT_MS, InstanceId, InstanceKey, Metadata, Record};
 use crate::model::judging::JudgingRules;
 use crate::model::name::check_cluster_name;
 use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
 use std::sync::Arc;
+
+/// Entries that a service holds, those lately removed included, for each that may live in it.
+const TOMBSTONES_PER_INSTANCE: usize = 4;
 
 /// A registration that keeps the rules of names, addresses and weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,15 +23,6 @@ pub struct Registration {
     pub healthy: bool,
     pub app: Option<Arc<str>>,
     pub metadata: Metadata,
-}
-
-impl Registration {
-    /// In Nacos's order: address, weight, cluster.
-    pub fn check(self) -> Result<Registration, NamingError> {
-        check_instance(&self.key.ip, self.key.port, self.weight)?;
-        check_cluster_name(&self.key.cluster)?;
-        Ok(self)
-    }
 }
 
 /// A client's sign of life. `made_up` is there in a full beat, absent in a light one.
@@ -85,12 +79,11 @@ impl Service {
     /// Ends an instance's life, known or not: its life may be on the way from another node.
     pub fn deregister(&mut self, key: InstanceKey, at: &Moment<'_>) -> Result<Change, NamingError> {
         check_cluster_name(&key.cluster)?;
-        let Ok(mut entry) = self.entry_for(key, at) else {
-            return Ok(Change::nothing()); // over the limit and unknown: there is nothing to end
-        };
-        if !self.clusters.contains(&entry.key.cluster) {
-            self.clusters.insert(entry.key.cluster.clone());
+        let unknown = self.find(&key.cluster, &key.ip, key.port).is_none();
+        if unknown && (!at.judging.has_peers || self.entries.len() - self.live >= at.instances_max) {
+            return Ok(Change::nothing()); // nobody can have told another node of it, or too many ends are noted already
         }
+        let Ok(mut entry) = self.entry_for(key, at) else { return Ok(Change::nothing()) };
         Self::take_status(&mut entry, Status::born(State::Deregistered, at.mint(), By::Client), at, false);
         entry.learned = at.now;
         Ok(self.put(entry, at))
@@ -176,10 +169,10 @@ impl Service {
         if let Some(entry) = self.find(&key.cluster, &key.ip, key.port) {
             return Ok((**entry).clone());
         }
-        if self.entries.len() >= at.instances_max {
+        if self.live >= at.instances_max || self.entries.len() >= at.instances_max.saturating_mul(TOMBSTONES_PER_INSTANCE) {
             return Err(NamingError::OverLimit {
                 what: "the number of instances of the service",
-                got: self.entries.len() + 1,
+                got: self.live + 1,
                 max: at.instances_max,
                 limit: "headcount.limits.instances-per-service",
                 kind: LimitKind::Value,
@@ -226,7 +219,7 @@ impl Service {
     /// The same `Arc` for all instances of one app, as nearly all of a service are.
     pub(super) fn interned_app(&self, app: Option<Arc<str>>) -> Option<Arc<str>> {
         let app = app?;
-        let other = self.entries.values().next().and_then(|e| e.record().app.clone());
+        let other = self.entries.get_min().and_then(|(_, e)| e.record().app.clone());
         Some(other.filter(|o| *o == app).unwrap_or(app))
     }
 }

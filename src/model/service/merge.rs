@@ -64,7 +64,6 @@ impl Service {
         let first_met = known.is_none();
         let mut entry = match known {
             Some(entry) => entry,
-            None if self.entries.len() >= at.instances_max => return Change::nothing(),
             None => self.blank(version.key, at.now),
         };
         let ours = entry.heard.at();

@@ -53,7 +53,7 @@ pub struct Moment<'a> {
     pub expires: bool,
     /// A service nobody set by the API retires when it has been empty for so long; `u64::MAX`: never.
     pub empty_after_ms: u64,
-    /// `headcount.limits.instances-per-service`, tombstones included.
+    /// `headcount.limits.instances-per-service`, of those that clients register here.
     pub instances_max: usize,
     /// `headcount.limits.clusters-per-service`, of clusters that clients and operators make here.
     pub clusters_max: usize,

@@ -27,7 +27,7 @@ impl Node {
         Node { service: Service::new(key, Millis::ZERO, 0), clock, judging, owner: true, now: Millis::ZERO }
     }
 
-    fn peer(id: u64) -> Node {
+    pub(super) fn peer(id: u64) -> Node {
         Node::with(id, JudgingRules { has_peers: true, ..JudgingRules::ALONE })
     }
 
