@@ -19,6 +19,8 @@ mod listed;
 mod merge;
 mod operators;
 #[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
 mod tests;
 
 pub use clients::{BeatAnswer, BeatClaim, Registration};
