@@ -48,7 +48,11 @@ fn held(crowd: Crowd, settings: &Settings) -> io::Result<Vec<String>> {
     std::thread::sleep(Duration::from_millis(500));
     let idle = node.resident();
     // Nobody beats for them: without judgement they stay.
-    talk::ask(node.addr, b"PUT /nacos/v1/ns/operator/switches?entry=healthCheckEnabled&value=false HTTP/1.1\r\nHost: h\r\n\r\n")?;
+    talk::ask(node.addr, b"PUT /nacos/v1/ns/operator/switches?entry=check&value=false HTTP/1.1\r\nHost: h\r\n\r\n")?;
+    let switches = talk::ask(node.addr, b"GET /nacos/v1/ns/operator/switches HTTP/1.1\r\nHost: h\r\n\r\n")?;
+    if !talk::holds(&switches, b"\"healthCheckEnabled\":false") {
+        return Err(io::Error::other("the node goes on judging: the instances would not stay"));
+    }
     let loaded = load::send(node.addr, crowd.register(settings.headers), crowd.size())?;
     std::thread::sleep(Duration::from_secs(1));
     let full = node.resident();

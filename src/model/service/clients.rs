@@ -48,8 +48,8 @@ impl Service {
     pub fn register(&mut self, registration: Registration, at: &Moment<'_>) -> Result<Change, NamingError> {
         let Registration { key, weight, enabled, healthy, app, metadata } = registration;
         let id = self.next_id(&metadata);
-        let record = Record::new(weight, enabled, self.interned_app(app), metadata, id);
         let mut entry = self.entry_for(key, at)?;
+        let record = self.shared(Arc::new(Record::new(weight, enabled, app, metadata, id)), &entry);
         let (state, by) = match entry.status.state {
             // Carried into the new life with whoever judged it: what beats that judgement beats it still.
             State::Unhealthy => (State::Unhealthy, entry.status.by),
@@ -58,7 +58,7 @@ impl Service {
             _ => (State::Unhealthy, By::Client),
         };
         let stamp = at.mint();
-        entry.stamped = Stamped { rank: RANK_SAID, stamp, record: Arc::new(record) };
+        entry.stamped = Stamped { rank: RANK_SAID, stamp, record };
         entry.heard.touch(at.now, true);
         Self::take_status(&mut entry, Status::born(state, stamp, by), at, false);
         Ok(self.put(entry, at))
@@ -128,7 +128,7 @@ impl Service {
     /// the weakest of records: a registration that any node remembers stands.
     fn heal(&mut self, mut entry: Entry, made_up: Option<(f64, Metadata)>, at: &Moment<'_>) -> (BeatAnswer, Change) {
         if let Some((weight, metadata)) = made_up {
-            let made = self.made_up(RANK_MADE_UP, weight, metadata, at.mint());
+            let made = self.made_up(RANK_MADE_UP, weight, metadata, at.mint(), &entry);
             if made.order() > entry.stamped.order() {
                 entry.stamped = made;
             }
@@ -153,15 +153,15 @@ impl Service {
         let mut entry = self.entry_for(key, at)?;
         let rank = if entry.status.life.time == 0 { RANK_MADE_UP } else { RANK_SAID };
         let life = if when < at.now { at.clock.mint_past(when) } else { at.mint() };
-        entry.stamped = self.made_up(rank, weight, metadata, life);
+        entry.stamped = self.made_up(rank, weight, metadata, life, &entry);
         entry.heard.touch(when, true);
         Self::take_status(&mut entry, Status::born(State::Healthy, life, By::Beat), at, false);
         Ok((heard(&entry), self.put(entry, at)))
     }
 
-    fn made_up(&self, rank: u8, weight: f64, metadata: Metadata, stamp: Stamp) -> Stamped {
+    fn made_up(&self, rank: u8, weight: f64, metadata: Metadata, stamp: Stamp, entry: &Entry) -> Stamped {
         let id = self.next_id(&metadata);
-        Stamped { rank, stamp, record: Arc::new(Record::new(weight, true, None, metadata, id)) }
+        Stamped { rank, stamp, record: self.shared(Arc::new(Record::new(weight, true, None, metadata, id)), entry) }
     }
 
     /// The entry of this instance to change, or a blank one if there is room.
@@ -216,11 +216,12 @@ impl Service {
         InstanceId::Number(free as u32)
     }
 
-    /// The same `Arc` for all instances of one app, as nearly all of a service are.
-    pub(super) fn interned_app(&self, app: Option<Arc<str>>) -> Option<Arc<str>> {
-        let app = app?;
-        let other = self.entries.get_min().and_then(|(_, e)| e.record().app.clone());
-        Some(other.filter(|o| *o == app).unwrap_or(app))
+    /// One piece of memory for all records that say the same, as nearly all of a service do: the entry's own until now, or the
+    /// one of the service's first entry.
+    pub(super) fn shared(&self, record: Arc<Record>, entry: &Entry) -> Arc<Record> {
+        let first = self.entries.get_min().map(|(_, first)| &first.stamped.record);
+        let same = [Some(&entry.stamped.record), first].into_iter().flatten().find(|other| ***other == *record);
+        same.cloned().unwrap_or(record)
     }
 }
 

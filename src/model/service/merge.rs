@@ -2,7 +2,7 @@
 
 use super::{Change, Moment, Service};
 use crate::model::cluster::Settings;
-use crate::model::entry::{By, Entry, EntryVersion, Slot, State, Status};
+use crate::model::entry::{By, Entry, EntryVersion, Slot, Stamped, State, Status};
 use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
 use std::sync::Arc;
@@ -70,7 +70,8 @@ impl Service {
         let newer_record = version.stamped.order() > entry.stamped.order();
         let newer_status = version.status.order() > entry.status.order();
         if newer_record {
-            entry.stamped = version.stamped;
+            let Stamped { rank, stamp, record } = version.stamped;
+            entry.stamped = Stamped { rank, stamp, record: self.shared(record, &entry) };
         }
         match version.silence_ms {
             Some(ms) => entry.heard.touch(at.now.before(ms), false),

@@ -21,6 +21,8 @@ mod operators;
 #[cfg(test)]
 mod room_tests;
 #[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
 mod tests;
 
 pub use clients::{BeatAnswer, BeatClaim, Registration};
