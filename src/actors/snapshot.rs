@@ -22,7 +22,7 @@ use crate::net::disk::{Disk, DiskError, Making};
 use crate::protocol::digest::BUCKETS;
 use crate::protocol::snapshot::{ClockMark, ROUND_PERIOD_MS, Shelves, Step, Survey, is_worth_keeping};
 use crate::wire::datum::{DatumWriter, Pushed};
-use crate::wire::snapshot::{CLOCK_NAME, MANIFEST_NAME, Manifest, bucket_name, write_bucket, write_clock, write_manifest};
+use crate::wire::snapshot::{CLOCK_NAME, ClockFile, MANIFEST_NAME, Manifest, bucket_name, write_bucket, write_clock, write_manifest};
 use actix::prelude::*;
 use log::{error, info};
 use std::cell::Cell as Flag;
@@ -166,9 +166,10 @@ impl Archive {
     /// Reserves time on disk before the clock gets there.
     async fn keep_mark(&self) {
         let Ok(mut mark) = self.mark.try_lock() else { return };
-        let highest = self.realm.stamps.highest(self.realm.clock.now());
-        let Some(due) = mark.due(highest) else { return };
-        if self.note(self.disk.write(CLOCK_NAME, write_clock(due)).await) {
+        let clock = self.realm.stamps.highest(self.realm.clock.now());
+        let Some(due) = mark.due(clock) else { return };
+        let file = ClockFile { mark: due, clock, wall_ms: self.realm.clock.wall() };
+        if self.note(self.disk.write(CLOCK_NAME, write_clock(&file)).await) {
             mark.reserved(due);
         }
     }
@@ -176,8 +177,9 @@ impl Archive {
     /// Nothing is minted any more: the next process goes on from here, not from what was reserved.
     async fn leave_mark(&self) {
         let _mark = self.mark.lock().await;
-        let highest = self.realm.stamps.highest(self.realm.clock.now());
-        self.note(self.disk.write(CLOCK_NAME, write_clock(highest)).await);
+        let clock = self.realm.stamps.highest(self.realm.clock.now());
+        let file = ClockFile { mark: clock, clock, wall_ms: self.realm.clock.wall() };
+        self.note(self.disk.write(CLOCK_NAME, write_clock(&file)).await);
     }
 
     /// Tells of trouble when it begins; a complete snapshot ends it. `true`: there was none.

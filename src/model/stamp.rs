@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Messages with a stamp further than this ahead of our clock are refused whole.
 pub const STAMP_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
-const COUNTER_BITS: u32 = 16;
+/// Bits of a hybrid time that count within a millisecond.
+pub const COUNTER_BITS: u32 = 16;
 
 /// A version: ordered by time, then by the process that minted it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
