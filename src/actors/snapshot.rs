@@ -166,9 +166,9 @@ impl Archive {
     /// Reserves time on disk before the clock gets there.
     async fn keep_mark(&self) {
         let Ok(mut mark) = self.mark.try_lock() else { return };
-        let clock = self.realm.stamps.highest(self.realm.clock.now());
+        let (wall_ms, clock) = self.clocks();
         let Some(due) = mark.due(clock) else { return };
-        let file = ClockFile { mark: due, clock, wall_ms: self.realm.clock.wall() };
+        let file = ClockFile { mark: due, clock, wall_ms };
         if self.note(self.disk.write(CLOCK_NAME, write_clock(&file)).await) {
             mark.reserved(due);
         }
@@ -177,9 +177,14 @@ impl Archive {
     /// Nothing is minted any more: the next process goes on from here, not from what was reserved.
     async fn leave_mark(&self) {
         let _mark = self.mark.lock().await;
-        let clock = self.realm.stamps.highest(self.realm.clock.now());
-        let file = ClockFile { mark: clock, clock, wall_ms: self.realm.clock.wall() };
+        let (wall_ms, clock) = self.clocks();
+        let file = ClockFile { mark: clock, clock, wall_ms };
         self.note(self.disk.write(CLOCK_NAME, write_clock(&file)).await);
+    }
+
+    /// The machine's wall clock, and right after it ours: what passes between the two is not lost.
+    fn clocks(&self) -> (u64, u64) {
+        (self.realm.clock.wall(), self.realm.stamps.highest(self.realm.clock.now()))
     }
 
     /// Tells of trouble when it begins; a complete snapshot ends it. `true`: there was none.

@@ -9,7 +9,7 @@
 //! manifest, nothing else. A file that is cut short, bent or of another format is an error, never a panic and never half read.
 
 use crate::model::datum::Datum;
-use crate::model::stamp::COUNTER_BITS;
+use crate::model::stamp::Stamp;
 use crate::wire::datum::DatumMap;
 use crate::wire::long::Long;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ impl ClockFile {
     /// Where a process that starts at `wall_ms` goes on: not below the mark, and not behind those who went on meanwhile.
     pub fn resumed(&self, wall_ms: u64) -> u64 {
         let passed_ms = wall_ms.saturating_sub(self.wall_ms);
-        self.mark.max(self.clock.saturating_add(passed_ms.saturating_mul(1 << COUNTER_BITS)))
+        self.mark.max(self.clock.saturating_add(Stamp::time_of(passed_ms)))
     }
 }
 

@@ -55,7 +55,11 @@ impl Archive {
         match self.disk.read(CLOCK_NAME).await {
             Ok(None) => {}
             Ok(Some(bytes)) => match read_clock(&bytes) {
-                Ok(file) => self.realm.stamps.raise(file.resumed(self.realm.clock.wall()), self.realm.clock.now()),
+                Ok(file) => {
+                    if let Err(e) = self.realm.stamps.raise(file.resumed(self.realm.clock.wall()), self.realm.clock.now()) {
+                        warn!(file = CLOCK_NAME; "the clock starts from the machine's: a {e}");
+                    }
+                }
                 Err(e) => warn!(file = CLOCK_NAME; "the clock starts from the machine's: the file {e}"),
             },
             Err(e) => warn!("{e}: the clock starts from the machine's"),

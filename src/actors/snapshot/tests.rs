@@ -269,5 +269,6 @@ async fn the_clock_does_not_fall_behind_while_no_process_runs() {
     realm.stamps.observe(ahead << 16, realm.clock.now()).unwrap(); // the others' clocks are an hour ahead of this machine's
     first.writer().send(Leave).await.unwrap();
     let next = Process::start(&disk, WALL + 60_000).await;
-    assert!(next.core.realm.stamps.mint(next.core.realm.clock.now()).millis() >= ahead + 60_000);
+    let minted = next.core.realm.stamps.mint(next.core.realm.clock.now());
+    assert!((ahead + 59_000..ahead + 70_000).contains(&minted.millis()), "{} ms", minted.millis() - ahead);
 }

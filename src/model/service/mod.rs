@@ -21,6 +21,8 @@ mod listed;
 mod merge;
 mod operators;
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod tests;
 
 pub use clients::{BeatAnswer, BeatClaim, Registration};
@@ -55,6 +57,8 @@ pub struct Moment<'a> {
     pub empty_after_ms: u64,
     /// `headcount.limits.instances-per-service`, tombstones included.
     pub instances_max: usize,
+    /// `headcount.limits.clusters-per-service`, of clusters that clients and operators make here.
+    pub clusters_max: usize,
 }
 
 impl Moment<'_> {
