@@ -23,7 +23,7 @@ use crate::net::disk::{Disk, DiskError, Making};
 use crate::protocol::digest::BUCKETS;
 use crate::protocol::snapshot::{ClockMark, ROUND_PERIOD_MS, Shelves, Step, Survey, is_worth_keeping};
 use crate::wire::datum::{DatumWriter, Pushed};
-use crate::wire::snapshot::{CLOCK_NAME, MANIFEST_NAME, Manifest, bucket_name, write_bucket, write_clock, write_manifest};
+use crate::wire::snapshot::{CLOCK_NAME, ClockFile, MANIFEST_NAME, Manifest, bucket_name, write_bucket, write_clock, write_manifest};
 use actix::prelude::*;
 use log::{error, info};
 use std::cell::Cell as Flag;
@@ -191,9 +191,10 @@ impl Archive {
     /// Reserves time on disk before the clock gets there.
     async fn keep_mark(&self) {
         let Ok(mut mark) = self.mark.try_lock() else { return };
-        let highest = self.realm.stamps.highest(self.realm.clock.now());
-        let Some(due) = mark.due(highest) else { return };
-        if self.note(self.disk.write(CLOCK_NAME, write_clock(due)).await) {
+        let (wall_ms, clock) = self.clocks();
+        let Some(due) = mark.due(clock) else { return };
+        let file = ClockFile { mark: due, clock, wall_ms };
+        if self.note(self.disk.write(CLOCK_NAME, write_clock(&file)).await) {
             mark.reserved(due);
         }
     }
@@ -201,8 +202,14 @@ impl Archive {
     /// Nothing is minted any more: the next process goes on from here, not from what was reserved.
     async fn leave_mark(&self) {
         let _mark = self.mark.lock().await;
-        let highest = self.realm.stamps.highest(self.realm.clock.now());
-        self.note(self.disk.write(CLOCK_NAME, write_clock(highest)).await);
+        let (wall_ms, clock) = self.clocks();
+        let file = ClockFile { mark: clock, clock, wall_ms };
+        self.note(self.disk.write(CLOCK_NAME, write_clock(&file)).await);
+    }
+
+    /// The machine's wall clock, and right after it ours: what passes between the two is not lost.
+    fn clocks(&self) -> (u64, u64) {
+        (self.realm.clock.wall(), self.realm.stamps.highest(self.realm.clock.now()))
     }
 
     /// Tells of trouble when it begins; a complete snapshot ends it. `true`: there was none.

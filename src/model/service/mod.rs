@@ -11,6 +11,8 @@
 //! judge.rs      deadlines: unhealthy, expired, shown, tombstones dropped, retirement
 //! ```
 
+#[cfg(test)]
+mod carried_tests;
 mod clients;
 mod judge;
 #[cfg(test)]

@@ -173,7 +173,7 @@ impl Warmup {
         }
         let limits = [self.not_before, self.began + ANSWER_MS, self.began + ALONE_MS].into_iter().filter(|limit| *limit > now);
         let judged = self.judging_since.map(|at| at + JUDGE_TIMEOUT_MS);
-        limits.chain(judged).chain(self.askable().filter_map(|(_, source)| source.due())).min()
+        limits.chain(judged).chain(self.askable().filter_map(|(_, source)| source.due()).map(|due| due.max(self.not_before))).min()
     }
 
     /// Peers that are not Ready wait until the Ready ones are through.

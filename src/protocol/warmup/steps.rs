@@ -96,9 +96,10 @@ impl Warmup {
         self.enter(ServerStatus::Ready, effects);
     }
 
-    /// One page in flight a peer.
+    /// One page in flight a peer. After a pause only when what peers tell us is taken again: a page read before would lack what
+    /// they could not tell since.
     pub(super) fn ask(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        if self.status != ServerStatus::Warming {
+        if self.status != ServerStatus::Warming || now < self.not_before {
             return;
         }
         let askable: Vec<PeerAddr> = self.askable().map(|(peer, _)| peer.clone()).collect();
