@@ -16,22 +16,36 @@ pub const CLOCK_BEGINS: Millis = Millis(48 * 60 * 60 * 1000);
 pub struct Clock {
     origin: tokio::time::Instant,
     wall_at_origin: u64,
-    /// The machine's wall clock is what it says; a simulated one goes on evenly.
-    follows_machine: bool,
+    wall: WallClock,
     /// What the timer has lost, ms.
     lost: Arc<AtomicU64>,
+}
+
+/// Who says what the wall time is.
+#[derive(Clone, Debug)]
+enum WallClock {
+    Machine,
+    /// It goes on evenly from where it began.
+    Even,
+    Told(Arc<AtomicU64>),
 }
 
 impl Clock {
     /// The clock of a real process.
     pub fn system() -> Clock {
-        Clock { follows_machine: true, ..Clock::beginning_at(wall_now()) }
+        Clock { wall: WallClock::Machine, ..Clock::beginning_at(wall_now()) }
+    }
+
+    /// A clock whose wall time (epoch ms) others say, and may set: for simulated machines.
+    pub fn told_by(wall: Arc<AtomicU64>) -> Clock {
+        let begins = wall.load(Ordering::Acquire);
+        Clock { wall: WallClock::Told(wall), ..Clock::beginning_at(begins) }
     }
 
     /// A clock whose wall time begins at `wall` (epoch ms), whatever the machine says: for simulated skew.
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads time")]
     pub fn beginning_at(wall: u64) -> Clock {
-        Clock { origin: tokio::time::Instant::now(), wall_at_origin: wall, follows_machine: false, lost: Arc::default() }
+        Clock { origin: tokio::time::Instant::now(), wall_at_origin: wall, wall: WallClock::Even, lost: Arc::default() }
     }
 
     /// Now, on the monotonic timer.
@@ -55,7 +69,11 @@ impl Clock {
 
     /// The wall time now, epoch ms: it may have been set meanwhile, forth or back.
     pub fn wall(&self) -> u64 {
-        if self.follows_machine { wall_now() } else { self.wall_at_origin + self.origin.elapsed().as_millis() as u64 }
+        match &self.wall {
+            WallClock::Machine => wall_now(),
+            WallClock::Even => self.wall_at_origin + self.origin.elapsed().as_millis() as u64,
+            WallClock::Told(wall) => wall.load(Ordering::Acquire),
+        }
     }
 }
 

@@ -58,7 +58,7 @@ const TELL_BEATS: Duration = Duration::from_millis(250);
 /// What keeps a node from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot listen on {addr}: {source}. Is another node running there? Choose a port with --port or NACOS_APPLICATION_PORT.")]
+    #[error("cannot listen on {addr}: {source}. {}", advice(source))]
     Listen { addr: SocketAddr, source: std::io::Error },
     #[error("cannot open a UDP socket for pushes on {ip}: {source}")]
     PushSocket { ip: IpAddr, source: std::io::Error },
@@ -179,10 +179,20 @@ fn rules(config: &Config) -> RealmRules {
     RealmRules {
         services_max: config.limits.services,
         instances_max: config.limits.instances_per_service,
+        clusters_max: config.limits.clusters_per_service,
         mailbox: config.limits.mailbox,
         expires: config.expire_instances,
         empty_after_ms: if config.empty_service.auto_clean { config.empty_service.after_ms } else { u64::MAX },
         standalone: config.mode == Mode::Standalone,
+    }
+}
+
+/// What to do where the node cannot listen.
+fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrNotAvailable => "This machine has no such address: choose another with --bind or HEADCOUNT_BIND.",
+        std::io::ErrorKind::PermissionDenied => "Ports below 1024 are the system's: choose another with --port or NACOS_APPLICATION_PORT.",
+        _ => "Is another node running there? Choose a port with --port or NACOS_APPLICATION_PORT.",
     }
 }
 
@@ -204,7 +214,7 @@ fn open_disk(config: &Config, realm: &Realm) -> Result<Option<Rc<dyn Disk>>, Sta
 
 /// Pushers live apart from the HTTP workers: a change with ten thousand subscribers is nothing a request waits for.
 fn start_pushers(config: &Config, realm: &Arc<Realm>, home: &ArbiterHandle) -> Result<Vec<Addr<Pusher>>, StartError> {
-    let rules = PushRules { subscribers_max: config.limits.subscribers / PUSHERS as usize, ..PushRules::default() };
+    let rules = PushRules { subscribers_max: config.limits.subscribers.div_ceil(PUSHERS as usize), ..PushRules::default() };
     (0..PUSHERS)
         .map(|index| {
             let socket = UdpDatagrams::bind(config.bind).map_err(|source| StartError::PushSocket { ip: config.bind, source })?;

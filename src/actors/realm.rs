@@ -20,6 +20,7 @@ use crate::protocol::ownership::Ownership;
 use crate::registry::cell::{self, Published};
 use crate::registry::index;
 use crate::registry::noted::NotedBeats;
+use crate::registry::watched::Watched;
 use crate::switches::SwitchBoard;
 use crate::wire::host_list::{HostQuery, host_list};
 use actix::Addr;
@@ -39,6 +40,8 @@ pub struct RealmRules {
     pub services_max: usize,
     /// `headcount.limits.instances-per-service`
     pub instances_max: usize,
+    /// `headcount.limits.clusters-per-service`
+    pub clusters_max: usize,
     /// `headcount.limits.mailbox`, of a service's actor
     pub mailbox: usize,
     /// `nacos.naming.expireInstance`
@@ -54,6 +57,7 @@ impl Default for RealmRules {
         RealmRules {
             services_max: 1_000_000,
             instances_max: 50_000,
+            clusters_max: 1_000,
             mailbox: 256,
             expires: true,
             empty_after_ms: 180_000,
@@ -84,6 +88,8 @@ pub struct Realm {
     pub snapshot: ArcSwap<SnapshotPicture>,
     /// Full beats heard while clients were not served.
     pub noted: NotedBeats,
+    /// Whose changes consumers are to be told of.
+    pub watched: Watched,
     /// Chosen at random at start: who answers to it is this process.
     pub nonce: u64,
 }
@@ -108,6 +114,7 @@ impl Realm {
             snapshot: ArcSwap::default(),
             clock,
             noted: NotedBeats::default(),
+            watched: Watched::default(),
             nonce,
         }
     }
@@ -126,6 +133,7 @@ impl Realm {
             expires: self.rules.expires,
             empty_after_ms: self.rules.empty_after_ms,
             instances_max: self.rules.instances_max,
+            clusters_max: self.rules.clusters_max,
         })
     }
 

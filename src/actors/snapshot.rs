@@ -5,8 +5,9 @@
 //! tick ── clock mark ahead of the clock; while Ready changed buckets, then the manifest ──▶ Disk
 //! Close ── the same once more;  Leave ── the clock as it stands
 //! ```
-//! Views are read where everybody reads them; bytes are made and written on the disk's own thread, a bucket at a time. Never:
-//! holds more than one bucket, writes a manifest over a bucket that could not be written, asks a service anything but to merge.
+//! Views are read where everybody reads them; bytes are made and written on the disk's own thread, a bucket at a time, and flushed
+//! all at once. Never: holds more than one bucket, writes a manifest over a bucket that could not be written, asks a service
+//! anything but to merge.
 
 mod load;
 mod messages;
@@ -22,7 +23,7 @@ use crate::net::disk::{Disk, DiskError, Making};
 use crate::protocol::digest::BUCKETS;
 use crate::protocol::snapshot::{ClockMark, ROUND_PERIOD_MS, Shelves, Step, Survey, is_worth_keeping};
 use crate::wire::datum::{DatumWriter, Pushed};
-use crate::wire::snapshot::{CLOCK_NAME, MANIFEST_NAME, Manifest, bucket_name, write_bucket, write_clock, write_manifest};
+use crate::wire::snapshot::{CLOCK_NAME, ClockFile, MANIFEST_NAME, Manifest, bucket_name, write_bucket, write_clock, write_manifest};
 use actix::prelude::*;
 use log::{error, info};
 use std::cell::Cell as Flag;
@@ -64,6 +65,14 @@ struct Archive {
     mark: Mutex<ClockMark>,
     /// A round that goes on leaves the rest to the last one.
     closing: Flag<bool>,
+}
+
+/// What a round is to change on disk.
+#[derive(Default)]
+struct Due {
+    buckets: Vec<(u16, Survey)>,
+    written: Vec<String>,
+    removed: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,18 +125,19 @@ impl Archive {
     async fn round(&self, round: Round) -> bool {
         let mut files = self.files.lock().await;
         let epoch = self.realm.pause.epoch();
+        let mut due = Due::default();
         for bucket in 0..BUCKETS as u16 {
             if round == Round::Periodic && (self.closing.get() || !self.realm.is_serving()) {
                 return false;
             }
-            if !self.keep_bucket(bucket, &mut files).await {
+            if !self.stage_bucket(bucket, &mut files, &mut due).await {
                 return false;
             }
             tokio::task::yield_now().await;
         }
         // What was read before a pause is old news, and whoever is not Ready may have less than what is on disk.
         let valid = self.realm.pause.epoch() == epoch && (round == Round::Last || self.realm.is_serving());
-        if !valid {
+        if !valid || !self.commit(due, &mut files).await {
             return false;
         }
         let manifest = Manifest { taken_ms: self.realm.clock.wall() };
@@ -142,23 +152,38 @@ impl Archive {
         false
     }
 
-    /// `false`: what is on disk of this bucket is not what is here.
-    async fn keep_bucket(&self, bucket: u16, files: &mut Shelves) -> bool {
+    /// `false`: what is due of this bucket could not be written.
+    async fn stage_bucket(&self, bucket: u16, files: &mut Shelves, due: &mut Due) -> bool {
         let changed = self.realm.index.changed().take(bucket);
         let cells = self.realm.index.bucket(bucket);
         let now = self.realm.clock.now();
         let mut survey = Survey::default();
         cells.iter().for_each(|cell| survey.add(&cell.glance().view, now));
         let name = bucket_name(bucket);
-        let worked = match files.step(bucket, changed, survey) {
+        match files.step(bucket, changed, survey) {
             Step::Leave => return true,
-            Step::Write => self.disk.write_made(&name, making(bucket, cells, now)).await,
-            Step::Remove => self.disk.remove(&name).await,
-        };
-        let fine = self.note(worked);
+            Step::Write => {
+                let staged = self.disk.stage(&name, making(bucket, cells, now)).await;
+                if !self.note(staged) {
+                    return false;
+                }
+                due.written.push(name);
+            }
+            Step::Remove => due.removed.push(name),
+        }
+        due.buckets.push((bucket, survey));
+        true
+    }
+
+    /// `false`: what is on disk of these buckets is not, or may not be, what is here.
+    async fn commit(&self, due: Due, files: &mut Shelves) -> bool {
+        if due.buckets.is_empty() {
+            return true;
+        }
+        let fine = self.note(self.disk.commit(due.written, due.removed).await);
         if fine {
-            self.realm.metrics.snapshot_buckets.add(1);
-            files.done(bucket, survey);
+            self.realm.metrics.snapshot_buckets.add(due.buckets.len() as u64);
+            due.buckets.into_iter().for_each(|(bucket, survey)| files.done(bucket, survey));
         }
         fine
     }
@@ -166,9 +191,10 @@ impl Archive {
     /// Reserves time on disk before the clock gets there.
     async fn keep_mark(&self) {
         let Ok(mut mark) = self.mark.try_lock() else { return };
-        let highest = self.realm.stamps.highest(self.realm.clock.now());
-        let Some(due) = mark.due(highest) else { return };
-        if self.note(self.disk.write(CLOCK_NAME, write_clock(due)).await) {
+        let (wall_ms, clock) = self.clocks();
+        let Some(due) = mark.due(clock) else { return };
+        let file = ClockFile { mark: due, clock, wall_ms };
+        if self.note(self.disk.write(CLOCK_NAME, write_clock(&file)).await) {
             mark.reserved(due);
         }
     }
@@ -176,8 +202,14 @@ impl Archive {
     /// Nothing is minted any more: the next process goes on from here, not from what was reserved.
     async fn leave_mark(&self) {
         let _mark = self.mark.lock().await;
-        let highest = self.realm.stamps.highest(self.realm.clock.now());
-        self.note(self.disk.write(CLOCK_NAME, write_clock(highest)).await);
+        let (wall_ms, clock) = self.clocks();
+        let file = ClockFile { mark: clock, clock, wall_ms };
+        self.note(self.disk.write(CLOCK_NAME, write_clock(&file)).await);
+    }
+
+    /// The machine's wall clock, and right after it ours: what passes between the two is not lost.
+    fn clocks(&self) -> (u64, u64) {
+        (self.realm.clock.wall(), self.realm.stamps.highest(self.realm.clock.now()))
     }
 
     /// Tells of trouble when it begins; a complete snapshot ends it. `true`: there was none.

@@ -16,6 +16,7 @@ mod file;
 mod raw;
 mod readers;
 mod reference;
+mod setting;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,8 @@ mod tests;
 pub use cluster_conf::{MEMBERS_MAX, MemberList, Remark, parse_cluster_conf, parse_member_list};
 pub use raw::{Environment, Fault, Given, Origin, Raw};
 pub use reference::{help_of_settings, markdown, sample};
-pub use settings::{Group, SETTINGS, Setting};
+pub use setting::{Group, Setting};
+pub use settings::SETTINGS;
 
 use crate::model::peer::PeerAddr;
 use std::fmt;
@@ -114,15 +116,19 @@ pub struct Limits {
     pub namespace: usize,
     pub cluster: usize,
     pub address: usize,
+    pub app: usize,
     pub metadata_bytes: usize,
     pub metadata_keys: usize,
+    pub settings_bytes: usize,
     pub services: usize,
     pub instances_per_service: usize,
+    pub clusters_per_service: usize,
     pub namespaces: usize,
     pub namespace_name: usize,
     pub namespace_description: usize,
     pub pattern: usize,
     pub subscribers: usize,
+    pub subscriber_bytes: usize,
     pub connections: usize,
     pub mailbox: usize,
     pub owed_keys: usize,
@@ -185,15 +191,19 @@ impl Default for Limits {
             namespace: 128,
             cluster: 64,
             address: 255,
+            app: 256,
             metadata_bytes: 4_096,
             metadata_keys: 64,
+            settings_bytes: 4_096,
             services: 1_000_000,
             instances_per_service: 50_000,
+            clusters_per_service: 1_000,
             namespaces: 10_000,
             namespace_name: 128,
             namespace_description: 256,
             pattern: 1_024,
             subscribers: 200_000,
+            subscriber_bytes: 2_048,
             connections: 10_000,
             mailbox: 256,
             owed_keys: 100_000,

@@ -113,6 +113,11 @@ impl Call {
         short("the length of ip", ip, self.limits().address, "headcount.limits.address")
     }
 
+    /// A selector, a health checker, or the value of a switch: something that is kept as long as what it is set for.
+    pub fn check_setting(&self, what: &'static str, text: &str) -> Result<(), NamingError> {
+        within(what, text.len(), self.limits().settings_bytes, "headcount.limits.settings-bytes")
+    }
+
     /// An expression to search names with, or a part of one; empty if it is missing.
     pub fn pattern<'p>(&self, params: &Params<'p>, name: &'static str) -> Result<Cow<'p, str>, NamingError> {
         let pattern = params.bound_or(name, "");
@@ -165,9 +170,11 @@ pub fn short(what: &'static str, text: &str, max: usize, limit: &'static str) ->
     if text.len() <= max { Ok(()) } else { within(what, text.chars().count(), max, limit) }
 }
 
-fn no_control(param: &'static str, text: &str) -> Result<(), NamingError> {
-    if text.chars().any(char::is_control) {
-        return Err(NamingError::Illegal(format!("Param '{param}' is illegal, it must not contain control characters").into()));
+/// Text that people and files are to read: no control characters, and no bytes that were not UTF-8.
+pub fn no_control(param: &'static str, text: &str) -> Result<(), NamingError> {
+    if text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+        let expected = "it must not contain control characters, or bytes that are not UTF-8";
+        return Err(NamingError::Illegal(format!("Param '{param}' is illegal, {expected}").into()));
     }
     Ok(())
 }

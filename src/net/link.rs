@@ -46,6 +46,12 @@ pub enum PeerRequest {
 /// The status of the answer to a message that no node may send.
 pub const BAD_MESSAGE: u16 = 400;
 
+/// Whether a peer that answers with this status will have nothing of the caller: no secret or another one, another context path,
+/// a clock it cannot follow.
+pub fn is_rejection(status: u16) -> bool {
+    (400..500).contains(&status)
+}
+
 /// What a peer answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PeerReply {

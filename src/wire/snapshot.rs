@@ -9,6 +9,7 @@
 //! manifest, nothing else. A file that is cut short, bent or of another format is an error, never a panic and never half read.
 
 use crate::model::datum::Datum;
+use crate::model::stamp::Stamp;
 use crate::wire::datum::DatumMap;
 use crate::wire::long::Long;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,25 @@ impl Manifest {
     }
 }
 
+/// The clock of a process, for the next one to go on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockFile {
+    /// A hybrid time that no stamp is above which is minted before the file is written again.
+    pub mark: u64,
+    /// What the clock showed when this was written.
+    pub clock: u64,
+    /// What the machine's wall clock showed then, epoch ms. It may be an hour off: only what passes on it counts.
+    pub wall_ms: u64,
+}
+
+impl ClockFile {
+    /// Where a process that starts at `wall_ms` goes on: not below the mark, and not behind those who went on meanwhile.
+    pub fn resumed(&self, wall_ms: u64) -> u64 {
+        let passed_ms = wall_ms.saturating_sub(self.wall_ms);
+        self.mark.max(self.clock.saturating_add(Stamp::time_of(passed_ms)))
+    }
+}
+
 /// The file of a bucket: `bucket-0007`.
 pub fn bucket_name(bucket: u16) -> String {
     format!("{BUCKET_PREFIX}{bucket:04}")
@@ -103,15 +123,16 @@ pub fn read_manifest(bytes: &[u8]) -> Result<Manifest, SnapshotError> {
 #[derive(Serialize, Deserialize)]
 struct ClockJson {
     mark: Long,
+    clock: Long,
+    wall: u64,
 }
 
-/// `mark`: a hybrid time that no stamp minted so far is above.
-pub fn write_clock(mark: u64) -> Vec<u8> {
-    seal("clock", &line(&ClockJson { mark: Long(mark) }))
+pub fn write_clock(file: &ClockFile) -> Vec<u8> {
+    seal("clock", &line(&ClockJson { mark: Long(file.mark), clock: Long(file.clock), wall: file.wall_ms }))
 }
 
-pub fn read_clock(bytes: &[u8]) -> Result<u64, SnapshotError> {
-    open("clock", bytes).map(|content: ClockJson| content.mark.0)
+pub fn read_clock(bytes: &[u8]) -> Result<ClockFile, SnapshotError> {
+    open("clock", bytes).map(|content: ClockJson| ClockFile { mark: content.mark.0, clock: content.clock.0, wall_ms: content.wall })
 }
 
 fn line(content: &impl Serialize) -> Vec<u8> {
@@ -156,10 +177,20 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    const CLOCK: ClockFile = ClockFile { mark: 7, clock: 5, wall_ms: 8 };
+
+    #[test]
+    fn a_clock_goes_on_through_the_time_between_two_processes() {
+        let file = ClockFile { mark: 110_000 << 16, clock: 100_000 << 16 | 3, wall_ms: 500 };
+        assert_eq!([0, 500, 10_499].map(|wall| file.resumed(wall)), [110_000 << 16; 3], "the mark is the least");
+        assert_eq!(file.resumed(60_500), 160_000 << 16 | 3);
+        assert_eq!(file.resumed(u64::MAX), u64::MAX);
+    }
+
     #[test]
     fn files_as_people_see_them() {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        assert_eq!(text(write_clock(7)), "headcount clock 1 97305eb339f47652\n{\"mark\":\"7\"}\n");
+        assert_eq!(text(write_clock(&CLOCK)), "headcount clock 1 786e1447872b991d\n{\"mark\":\"7\",\"clock\":\"5\",\"wall\":8}\n");
         let content = |bytes| text(bytes).split_once('\n').map(|(_, content)| content.to_string());
         assert_eq!(content(write_manifest(&Manifest { taken_ms: 8 })).as_deref(), Some("{\"taken\":8}\n"));
         assert_eq!(content(write_bucket(9, b"{}")).as_deref(), Some("{\"bucket\":9,\"data\":{}}\n"));
@@ -199,10 +230,11 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn files_read_back(bucket: u16, data in vec(datum::tests::any_datum(), 0..3), taken_ms: u64, mark: u64) {
+        fn files_read_back(bucket: u16, data in vec(datum::tests::any_datum(), 0..3), taken_ms: u64, mark: u64, clock: u64, wall_ms: u64) {
             prop_assert_eq!(read_bucket(&write_bucket(bucket, &datum::write(&data))), Ok(BucketFile { bucket, data }));
             prop_assert_eq!(read_manifest(&write_manifest(&Manifest { taken_ms })), Ok(Manifest { taken_ms }));
-            prop_assert_eq!(read_clock(&write_clock(mark)), Ok(mark));
+            let file = ClockFile { mark, clock, wall_ms };
+            prop_assert_eq!(read_clock(&write_clock(&file)), Ok(file));
         }
 
         #[test]

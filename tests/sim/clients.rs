@@ -1,11 +1,14 @@
 //! Clients as SDKs of Nacos 1.x behave: a random node, the next one on failure, a beat every 5 s counted from the last one's end, a
 //! new registration on code 20404. And operators, who edit what is registered.
 
+use crate::model::Seen;
 use crate::node::{Answer, Ask, What};
+use crate::places::Slot;
 use crate::world::{Event, World};
 use headcount::model::instance::{InstanceKey, Metadata};
 use headcount::model::name::ServiceKey;
 use headcount::model::service::{BeatClaim, Patch, Registration};
+use headcount::model::stamp::Stamp;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
@@ -102,7 +105,7 @@ impl World {
         client.registered = false;
         client.turn += 1;
         self.note(|| format!("client {at} begins"));
-        self.model.begins(at);
+        self.model.begins(at, self.now);
         self.register(at);
     }
 
@@ -184,7 +187,9 @@ impl World {
             self.rng.random_range(1..20)
         };
         self.pending.insert(id, Pending { client, turn, errand, ask: ask.clone(), left, over: false, sent: self.now + ms, tag });
-        self.after(ms, Event::Request { id, node, ask });
+        if !self.is_lost() {
+            self.after(ms, Event::Request { id, node, ask });
+        }
         self.after(PATIENCE_MS, Event::Answered { id, node, answer: Answer::TimedOut });
     }
 
@@ -197,13 +202,18 @@ impl World {
         if slow {
             self.violate(format!("O5: node {node} took over a second to answer client {client}"));
         }
-        let seen = crate::model::Seen { now: self.now, node, tag: self.slots[node].tag, life: self.slots[node].life, heals: false };
+        let Slot { tag, life, clock, .. } = &self.slots[node];
+        // What a node decides that has lost count of time may come before what was decided elsewhere long ago: it counts for nothing.
+        let (tag, life) = if clock.lost { (Seen::NEVER, Seen::NEVER) } else { (*tag, *life) };
+        let (alone, counts) = (!self.has_company(node), !clock.lost);
+        let seen = Seen { now: self.now, node, tag, life, heals: false, alone };
         let on = self.clients[client].on;
         match (&ask.what, answer) {
             (What::Register(r), Answer::Done) => self.model.registered(client, r.weight, on, seen),
             (What::Beat(claim), Answer::Done) => self.model.beaten(client, claim.made_up.as_ref().map(|m| m.0), on, seen),
             (What::Deregister(_), Answer::Done) => {
                 let life = self.entry(node, client).map(|entry| entry.status.life).unwrap_or_default();
+                let life = if counts { life } else { Stamp { time: u64::MAX, node: 0 } };
                 self.model.deregistered(client, life, seen);
             }
             (What::Patch(_, patch), Answer::Done) => self.model.edited(client, patch.weight.unwrap_or_default(), seen),

@@ -1,16 +1,20 @@
 //! What goes wrong, and when it ends.
 
 use crate::world::{Event, World};
+use headcount::model::peer::PeerAddr;
 use rand::Rng;
 
 #[derive(Clone, Debug)]
 pub enum Fault {
+    /// `keeps_disk`: or it comes back on a machine that knows nothing of before.
     Crash {
         node: usize,
         down_ms: u64,
+        keeps_disk: bool,
     },
     CrashAll {
         down_ms: u64,
+        keeps_disk: bool,
     },
     Pause {
         node: usize,
@@ -22,6 +26,7 @@ pub enum Fault {
     },
     /// Calls from the first to the second of each pair do not arrive.
     Cut {
+        kind: Kind,
         pairs: Vec<(usize, usize)>,
         ms: u64,
     },
@@ -34,20 +39,100 @@ pub enum Fault {
         chance: f64,
         ms: u64,
     },
+    /// All calls take up to so long.
+    Delay {
+        by_ms: u64,
+        ms: u64,
+    },
+    /// Some calls take so much longer than others that they are overtaken.
+    Reorder {
+        ms: u64,
+    },
     Slow {
         node: usize,
         by_ms: u64,
         ms: u64,
     },
+    /// Calls arrive twice, the second time up to 3 s later.
     Repeat {
         ms: u64,
     },
-    /// Its member list lacks another.
+    /// Its member list lacks another, or itself.
     Unlist {
         node: usize,
         other: usize,
         ms: u64,
     },
+    /// Its member list has one more, where nobody is.
+    Ghost {
+        node: usize,
+        ms: u64,
+    },
+    /// The machine's wall clock is set.
+    Jump {
+        node: usize,
+        by_ms: i64,
+    },
+}
+
+/// Who is cut off from whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One from all others.
+    Island,
+    /// One from another.
+    Pair,
+    /// The one does not reach the other, who reaches it.
+    OneWay,
+    /// Two parts.
+    Split,
+    /// Nobody reaches the next one.
+    Ring,
+    /// Everybody reaches only the next one and the one before.
+    Necklace,
+}
+
+impl Fault {
+    /// As it is counted.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Fault::Crash { keeps_disk: true, .. } => "crash, restart from its disk",
+            Fault::Crash { keeps_disk: false, .. } => "crash, restart without a disk",
+            Fault::CrashAll { keeps_disk: true, .. } => "crash of all, restart from their disks",
+            Fault::CrashAll { keeps_disk: false, .. } => "crash of all, restart without disks",
+            Fault::Pause { timer_stands_too: false, .. } => "pause",
+            Fault::Pause { timer_stands_too: true, .. } => "suspension of a machine",
+            Fault::PauseAll { .. } => "pause of all",
+            Fault::Cut { kind: Kind::Island, .. } => "cut, one from all",
+            Fault::Cut { kind: Kind::Pair, .. } => "cut, one from another",
+            Fault::Cut { kind: Kind::OneWay, .. } => "cut, one way",
+            Fault::Cut { kind: Kind::Split, .. } => "cut, in two",
+            Fault::Cut { kind: Kind::Ring, .. } => "cut, ring one way",
+            Fault::Cut { kind: Kind::Necklace, .. } => "cut, neighbours only",
+            Fault::Hang { .. } => "answers to peers lost",
+            Fault::Loss { .. } => "loss",
+            Fault::Delay { .. } => "delay",
+            Fault::Reorder { .. } => "reordering",
+            Fault::Slow { .. } => "slow peer",
+            Fault::Repeat { .. } => "duplication",
+            Fault::Unlist { node, other, .. } if node == other => "member list without itself",
+            Fault::Unlist { .. } => "member list without another",
+            Fault::Ghost { .. } => "member list with a stranger",
+            Fault::Jump { .. } => "clock jump",
+        }
+    }
+
+    /// When it is over, and what it did is put right.
+    fn ms(&self) -> u64 {
+        match self {
+            Fault::Crash { down_ms: ms, .. } | Fault::CrashAll { down_ms: ms, .. } => ms + 2_000,
+            Fault::Pause { ms, .. } | Fault::PauseAll { ms } => ms + 1_000,
+            Fault::Cut { ms, .. } | Fault::Hang { ms, .. } | Fault::Loss { ms, .. } | Fault::Delay { ms, .. } => *ms,
+            Fault::Reorder { ms } | Fault::Slow { ms, .. } | Fault::Repeat { ms } => *ms,
+            Fault::Unlist { ms, .. } | Fault::Ghost { ms, .. } => *ms,
+            Fault::Jump { .. } => 0,
+        }
+    }
 }
 
 /// The state of the network.
@@ -56,6 +141,8 @@ pub struct Weather {
     pub hung: Vec<bool>,
     pub slow_ms: Vec<u64>,
     pub loss: f64,
+    pub delay_ms: u64,
+    pub reorders: bool,
     pub repeats: bool,
     pub underway: Vec<Option<Fault>>,
     /// When the last fault ended, or a process that was struck was put right.
@@ -71,6 +158,8 @@ impl Weather {
             hung: vec![false; nodes],
             slow_ms: vec![0; nodes],
             loss: 0.0,
+            delay_ms: 0,
+            reorders: false,
             repeats: false,
             underway: Vec::new(),
             last_fault: 0,
@@ -83,7 +172,7 @@ impl Weather {
     }
 
     pub fn is_rough(&self) -> bool {
-        self.loss > 0.0 || self.slow_ms.iter().any(|ms| *ms > 0)
+        self.loss > 0.0 || self.delay_ms > 0 || self.reorders || self.slow_ms.iter().any(|ms| *ms > 0)
     }
 
     pub fn is_fair(&self) -> bool {
@@ -104,44 +193,71 @@ impl World {
         }
     }
 
+    /// All nodes go down at once, for up to 20 s, and come back from their disks; other faults only after that.
+    pub fn plan_blackout(&mut self, from: u64, to: u64, ms_max: u64) {
+        let at = from + self.rng.random_range(30_000..40_000);
+        let down_ms = self.rng.random_range(500..20_000);
+        self.at(at, Event::Fault(Fault::CrashAll { down_ms, keeps_disk: true }));
+        self.plan_faults(at + 60_000, to, ms_max);
+    }
+
     fn any_fault(&mut self, longest: u64) -> Fault {
         let nodes = self.nodes();
         let node = self.rng.random_range(0..nodes);
         let other = (node + self.rng.random_range(1..nodes)) % nodes;
         let ms = self.rng.random_range(200..=longest);
+        let keeps_disk = self.rng.random_bool(0.7);
         match self.rng.random_range(0..100) {
-            0..20 => Fault::Crash { node, down_ms: ms },
-            20..22 => Fault::CrashAll { down_ms: ms.min(10_000) },
-            22..40 => Fault::Pause { node, ms, timer_stands_too: self.rng.random_bool(0.3) },
-            40..42 => Fault::PauseAll { ms },
-            42..52 => Fault::Cut { pairs: (0..nodes).filter(|n| *n != node).flat_map(|n| [(n, node), (node, n)]).collect(), ms },
-            52..60 => Fault::Cut { pairs: vec![(node, other), (other, node)], ms },
-            60..68 => Fault::Cut { pairs: vec![(node, other)], ms },
-            68..74 => {
-                let side = |n: usize| (n + node) % nodes < nodes / 2;
-                let pairs = (0..nodes).flat_map(|a| (0..nodes).map(move |b| (a, b))).filter(|(a, b)| side(*a) != side(*b));
-                Fault::Cut { pairs: pairs.collect(), ms }
-            }
-            74..80 => Fault::Hang { node, ms },
-            80..86 => Fault::Loss { chance: self.rng.random_range(0.02..0.15), ms },
-            86..92 => Fault::Slow { node, by_ms: self.rng.random_range(50..900), ms },
-            92..95 => Fault::Repeat { ms },
-            _ => Fault::Unlist { node, other, ms },
+            0..19 => Fault::Crash { node, down_ms: ms, keeps_disk },
+            19..22 => Fault::CrashAll { down_ms: ms.min(10_000), keeps_disk },
+            22..37 => Fault::Pause { node, ms, timer_stands_too: self.rng.random_bool(0.3) },
+            37..39 => Fault::PauseAll { ms },
+            39..68 => self.any_cut(node, other, ms),
+            68..73 => Fault::Hang { node, ms },
+            73..78 => Fault::Loss { chance: self.rng.random_range(0.02..0.15), ms },
+            78..80 => Fault::Delay { by_ms: self.rng.random_range(50..500), ms },
+            80..83 => Fault::Reorder { ms },
+            83..87 => Fault::Slow { node, by_ms: self.rng.random_range(50..900), ms },
+            87..90 => Fault::Repeat { ms },
+            90..93 => Fault::Unlist { node, other, ms },
+            93..95 => Fault::Unlist { node, other: node, ms },
+            95..97 => Fault::Ghost { node, ms },
+            _ => Fault::Jump { node, by_ms: self.rng.random_range(-3_600_000..=3_600_000) },
         }
     }
 
+    fn any_cut(&mut self, node: usize, other: usize, ms: u64) -> Fault {
+        let n = self.nodes();
+        let pairs = (0..n).flat_map(|a| (0..n).map(move |b| (a, b))).filter(|(a, b)| a != b);
+        let side = |at: usize| (at + node) % n < n / 2;
+        let next = |a: usize, b: usize| (a + 1) % n == b;
+        let (kind, pairs): (Kind, Vec<(usize, usize)>) = match self.rng.random_range(0..29) {
+            0..9 => (Kind::Island, pairs.filter(|(a, b)| *a == node || *b == node).collect()),
+            9..15 => (Kind::Pair, vec![(node, other), (other, node)]),
+            15..21 => (Kind::OneWay, vec![(node, other)]),
+            21..26 => (Kind::Split, pairs.filter(|(a, b)| side(*a) != side(*b)).collect()),
+            26 | 27 if n > 3 => (Kind::Necklace, pairs.filter(|(a, b)| !next(*a, *b) && !next(*b, *a)).collect()),
+            _ => (Kind::Ring, pairs.filter(|(a, b)| next(*a, *b)).collect()),
+        };
+        Fault::Cut { kind, pairs, ms }
+    }
+
     pub fn strike(&mut self, fault: Fault) {
-        self.census.faults += 1;
+        *self.census.faults.entry(fault.kind()).or_default() += 1;
+        self.memory.blackout = None;
+        if let Fault::CrashAll { keeps_disk: true, .. } = fault {
+            self.see_blackout();
+        }
         self.weather.last_fault = self.now;
         self.note(|| format!("fault {fault:?}"));
         match &fault {
-            Fault::Crash { node, down_ms } => {
-                self.crash(*node);
+            Fault::Crash { node, down_ms, keeps_disk } => {
+                self.crash(*node, *keeps_disk);
                 self.after(*down_ms, Event::Restart { node: *node });
             }
-            Fault::CrashAll { down_ms } => {
+            Fault::CrashAll { down_ms, keeps_disk } => {
                 for node in 0..self.nodes() {
-                    self.crash(node);
+                    self.crash(node, *keeps_disk);
                     let late = self.rng.random_range(0..2_000);
                     self.after(down_ms + late, Event::Restart { node });
                 }
@@ -159,19 +275,15 @@ impl World {
                     }
                 }
             }
-            Fault::Cut { pairs, .. } => pairs.iter().for_each(|(a, b)| self.weather.blocked[*a][*b] += 1),
-            Fault::Hang { node, .. } => self.weather.hung[*node] = true,
-            Fault::Loss { chance, .. } => self.weather.loss = *chance,
-            Fault::Slow { node, by_ms, .. } => self.weather.slow_ms[*node] = *by_ms,
-            Fault::Repeat { .. } => self.weather.repeats = true,
-            Fault::Unlist { node, other, .. } => self.list(*node, Some(*other)),
+            Fault::Jump { node, by_ms } => {
+                let now = self.now;
+                self.slots[*node].clock.jump(*by_ms, now);
+            }
+            Fault::Unlist { node, other, .. } => self.list(*node, Some(*other), false),
+            Fault::Ghost { node, .. } => self.list(*node, None, true),
+            weather => self.set_weather(weather, true),
         }
-        let ms = match &fault {
-            Fault::Crash { down_ms: ms, .. } | Fault::CrashAll { down_ms: ms } => ms + 2_000,
-            Fault::Pause { ms, .. } | Fault::PauseAll { ms } => ms + 1_000,
-            Fault::Cut { ms, .. } | Fault::Hang { ms, .. } | Fault::Loss { ms, .. } => *ms,
-            Fault::Slow { ms, .. } | Fault::Repeat { ms } | Fault::Unlist { ms, .. } => *ms,
-        };
+        let ms = fault.ms();
         let what = self.weather.underway.len();
         self.weather.underway.push(Some(fault));
         self.after(ms, Event::Heal { what });
@@ -182,21 +294,38 @@ impl World {
         self.weather.last_fault = self.now;
         self.note(|| format!("heal {fault:?}"));
         match fault {
-            Fault::Cut { pairs, .. } => pairs.iter().for_each(|(a, b)| self.weather.blocked[*a][*b] -= 1),
-            Fault::Hang { node, .. } => self.weather.hung[node] = false,
-            Fault::Loss { .. } => self.weather.loss = 0.0,
-            Fault::Slow { node, .. } => self.weather.slow_ms[node] = 0,
-            Fault::Repeat { .. } => self.weather.repeats = false,
-            Fault::Unlist { node, .. } => self.list(node, None),
+            Fault::Unlist { node, .. } | Fault::Ghost { node, .. } => self.list(node, None, false),
+            weather => self.set_weather(&weather, false),
+        }
+    }
+
+    /// What a fault does to the network while it lasts.
+    fn set_weather(&mut self, fault: &Fault, on: bool) {
+        let weather = &mut self.weather;
+        match fault {
+            Fault::Cut { pairs, .. } if on => pairs.iter().for_each(|(a, b)| weather.blocked[*a][*b] += 1),
+            Fault::Cut { pairs, .. } => pairs.iter().for_each(|(a, b)| weather.blocked[*a][*b] -= 1),
+            Fault::Hang { node, .. } => weather.hung[*node] = on,
+            Fault::Loss { chance, .. } => weather.loss = if on { *chance } else { 0.0 },
+            Fault::Delay { by_ms, .. } => weather.delay_ms = if on { *by_ms } else { 0 },
+            Fault::Reorder { .. } => weather.reorders = on,
+            Fault::Slow { node, by_ms, .. } => weather.slow_ms[*node] = if on { *by_ms } else { 0 },
+            Fault::Repeat { .. } => weather.repeats = on,
             _ => {}
         }
     }
 
-    /// Gives a node its member list, without `missing`.
-    fn list(&mut self, at: usize, missing: Option<usize>) {
+    /// Gives a node its member list, without `missing`, and with a stranger.
+    fn list(&mut self, at: usize, missing: Option<usize>, ghost: bool) {
         let missing = missing.map(|other| self.slots[other].address.clone());
         let all = self.slots.iter().map(|slot| slot.address.clone());
-        let members: Vec<_> = all.filter(|address| Some(address) != missing.as_ref()).collect();
+        let stranger = ghost.then(|| PeerAddr::new("10.0.0.99", 8848));
+        let members: Vec<_> = all.filter(|address| Some(address) != missing.as_ref()).chain(stranger).collect();
+        if missing.is_some_and(|address| address == self.slots[at].address) {
+            // It is no member for now: as good as dead.
+            self.slots[at].tag += 1;
+            self.slots[at].shaken_at = self.now;
+        }
         self.slots[at].members.clone_from(&members);
         if let Some(node) = self.running(at) {
             node.list_members(members);

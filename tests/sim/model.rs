@@ -12,6 +12,13 @@ pub struct Seen {
     pub life: u64,
     /// It was a beat, which heals; a registration only lists.
     pub heals: bool,
+    /// Nobody else could be told.
+    pub alone: bool,
+}
+
+impl Seen {
+    /// A tag and a life that no node has.
+    pub const NEVER: u64 = u64::MAX;
 }
 
 /// One instance, as it should be.
@@ -19,10 +26,14 @@ pub struct Seen {
 pub struct Truth {
     /// Its client lives and means it to be there.
     pub on: bool,
+    /// When its client began to mean that, or ceased to.
+    pub turned_at: u64,
     /// Some node took a registration, or a beat that is one, and no deregistration since.
     pub registered: bool,
     /// Since when it has been registered without a break.
     pub since: u64,
+    /// Who took the registration, or the beat that was one.
+    pub born: Seen,
     /// Beats and registrations taken lately.
     pub accepts: Vec<Seen>,
     pub left: Option<Seen>,
@@ -78,15 +89,17 @@ impl Model {
         self.truths.push(Truth::default());
     }
 
-    pub fn begins(&mut self, at: usize) {
+    pub fn begins(&mut self, at: usize, now: u64) {
         let truth = &mut self.truths[at];
         truth.on = true;
+        truth.turned_at = now;
         truth.dead_at = None;
     }
 
     pub fn dies(&mut self, at: usize, now: u64) {
         let truth = &mut self.truths[at];
         truth.on = false;
+        truth.turned_at = now;
         truth.dead_at = Some(now);
     }
 
@@ -120,6 +133,7 @@ impl Model {
         if !truth.registered {
             truth.registered = true;
             truth.since = seen.now;
+            truth.born = seen;
         }
         if !on {
             truth.dead_at = Some(seen.now);

@@ -11,6 +11,7 @@ use headcount::actors::realm::{Realm, RealmRules};
 use headcount::actors::registrar::Homes;
 use headcount::actors::roster::{Begin, Listed};
 use headcount::actors::service::{Beat, CreateService, Deregister, EditService, NotedBeat, PatchInstance, Register, ServiceEdit};
+use headcount::actors::snapshot::load;
 use headcount::actors::syncer::{Observe, QueueLimits, SyncerState};
 use headcount::clock::Clock;
 use headcount::model::cluster::Selector;
@@ -20,6 +21,7 @@ use headcount::model::name::ServiceKey;
 use headcount::model::peer::PeerAddr;
 use headcount::model::service::{BeatAnswer, BeatClaim, Patch, Registration};
 use headcount::model::time::Millis;
+use headcount::net::disk::MemoryDisk;
 use headcount::net::link::{PeerError, PeerReply, PeerRequest};
 use headcount::pause::PauseWatch;
 use std::cell::RefCell;
@@ -74,9 +76,9 @@ pub struct Birth {
     /// Ms since the world began.
     pub now: u64,
     /// Its machine's wall clock, epoch ms.
-    pub wall: u64,
-    /// The mark an earlier process of this node left on its disk: no stamp it minted was higher.
-    pub mark: u64,
+    pub wall: Arc<AtomicU64>,
+    /// What earlier processes of this node have left.
+    pub disk: MemoryDisk,
     pub address: PeerAddr,
     pub members: Vec<PeerAddr>,
 }
@@ -102,11 +104,10 @@ impl SimNode {
         let told = machine.clone();
         let (core, door, origin) = system.block_on(async move {
             let rules = RealmRules { standalone: false, ..RealmRules::default() };
-            let mut realm = Realm::new(birth.id, birth.id ^ 0x5555, Clock::beginning_at(birth.wall), rules);
+            let mut realm = Realm::new(birth.id, birth.id ^ 0x5555, Clock::told_by(birth.wall), rules);
             realm.pause = Arc::new(PauseWatch::told_by(told, realm.clock.clone()));
-            realm.stamps.raise(birth.mark, realm.clock.now());
             let core = Core::start(CoreParts {
-                disk: None,
+                disk: Some(Rc::new(birth.disk)),
                 realm: Arc::new(realm),
                 link: Rc::new(SimLink::new(birth.id, wires)),
                 pushers: Vec::new(),
@@ -116,7 +117,8 @@ impl SimNode {
             let door = Rc::new(Door::new(core.realm.clone(), core.registrar.clone()));
             core.registrar.send(Homes(vec![home])).await.expect("the registrar lives");
             core.desk.roster.send(Listed { members: birth.members }).await.expect("the roster lives");
-            core.desk.roster.send(Begin { fresh: false }).await.expect("the roster lives");
+            let fresh = load(&core).await;
+            core.desk.roster.send(Begin { fresh }).await.expect("the roster lives");
             tokio::task::spawn_local(edge(core.clone(), door.clone()));
             (core, door, now())
         });
@@ -156,9 +158,9 @@ impl SimNode {
         self.system.block_on(async { self.core.realm.clock.now() })
     }
 
-    /// The highest stamp time this process has minted or seen.
-    pub fn mark(&self) -> u64 {
-        self.system.block_on(async { self.core.realm.stamps.highest(self.core.realm.clock.now()) })
+    /// What the clock of its stamps shows, epoch ms.
+    pub fn hybrid_ms(&self) -> u64 {
+        self.system.block_on(async { self.core.realm.now_ms() })
     }
 
     pub fn is_serving(&self) -> bool {

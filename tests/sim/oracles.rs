@@ -24,6 +24,15 @@ const HEAL_MS: u64 = 15_000;
 /// A dead client: unhealthy and gone by then, when nothing fails, and when something does.
 const CALM_MS: (u64, u64) = (17_000, 32_000);
 const ROUGH_MS: (u64, u64) = (25_000, 40_000);
+/// What was there for so long is in every snapshot: one in 10 s, on a slow disk.
+const KEPT_MS: u64 = 25_000;
+/// What was written this shortly before a crash may be on no disk; and how long beats may take to repair that.
+const UNWRITTEN_MS: u64 = 14_000;
+const REPAIR_MS: u64 = 45_000;
+/// How long after all nodes went down this is looked for.
+const BLACKOUT_MS: u64 = 60_000;
+/// Whoever was Ready for as long was so while this node levelled.
+const WARM_MS: u64 = 5_000;
 /// What a client may lose to a slow or lossy network before it is known everywhere.
 const ROUGH_FIRST_MS: u64 = 10_000;
 
@@ -34,9 +43,20 @@ pub struct Memory {
     registers: BTreeMap<(usize, u64, usize), Registers>,
     /// Of each process and service.
     last_ref: BTreeMap<(usize, u64, usize), u64>,
-    /// When a node last became Ready with nobody Ready to level with.
+    /// When a node last became Ready with nobody to level with who had been Ready for a while.
     pub alone_at: Vec<u64>,
-    pub was_ready: Vec<bool>,
+    /// Of each node: Ready since.
+    ready_since: Vec<Option<u64>>,
+    pub blackout: Option<Blackout>,
+    /// When last no node ran.
+    dark_at: Option<u64>,
+}
+
+/// All nodes went down at once, with their disks, out of a calm: what had been there for long is there again.
+pub struct Blackout {
+    at: u64,
+    /// Clients, each in a turn of its life.
+    kept: Vec<(usize, u64)>,
 }
 
 type Registers = ((u8, Stamp), (Stamp, Stamp));
@@ -45,6 +65,7 @@ impl World {
     pub fn check(&mut self) {
         self.census.checks += 1;
         self.see_ways();
+        self.see_clocks();
         self.see_readiness();
         if self.weather.is_rough() {
             self.weather.last_rough = self.now;
@@ -55,6 +76,9 @@ impl World {
             }
             self.check_order(node);
             let ready = self.running(node).is_some_and(|node| node.is_serving());
+            if ready {
+                self.check_kept(node);
+            }
             for instance in 0..self.clients.len() {
                 let entry = self.entry(node, instance);
                 self.check_registers(node, instance, entry.as_deref());
@@ -100,24 +124,24 @@ impl World {
 
     fn see_readiness(&mut self) {
         self.memory.alone_at.resize(self.nodes(), 0);
-        self.memory.was_ready.resize(self.nodes(), false);
-        let ready: Vec<bool> = (0..self.nodes()).map(|at| self.running(at).is_some_and(|node| node.is_serving())).collect();
+        self.memory.ready_since.resize(self.nodes(), None);
         for at in 0..self.nodes() {
             let company = |other: usize| {
                 other != at
-                    && self.memory.was_ready[other]
-                    && ready[other]
+                    && self.memory.ready_since[other].is_some_and(|since| since + WARM_MS <= self.now)
                     && self.is_settled(self.model.ways[other][at])
                     && self.is_settled(self.model.ways[at][other])
             };
-            if ready[at] && !self.memory.was_ready[at] {
+            let ready = self.running(at).is_some_and(|node| node.is_serving());
+            if ready && self.memory.ready_since[at].is_none() {
                 if !(0..self.nodes()).any(company) {
                     self.memory.alone_at[at] = self.now;
                 }
                 self.note(|| format!("node {at} is Ready"));
             }
+            let since = self.memory.ready_since[at].unwrap_or(self.now);
+            self.memory.ready_since[at] = ready.then_some(since);
         }
-        self.memory.was_ready = ready;
     }
 
     fn is_settled(&self, way: Way) -> bool {
@@ -135,6 +159,7 @@ impl World {
         let rough = self.weather.last_rough + FRESH_MS > now;
         let first_ms = if rough { ROUGH_FIRST_MS } else { FIRST_MS };
         let excused = truth.left.is_some_and(|left| left.now + LEFT_MS > now)
+            || self.is_unwritten(truth)
             || truth.since.max(self.slots[node].woke_at) + first_ms > now
             || truth.accepts.iter().any(|seen| self.was_shaken(seen.node) && seen.now + FRESH_MS + DEATH_MS > now);
         if excused {
@@ -152,6 +177,51 @@ impl World {
             let heard_ms = now - seen.now;
             let on = seen.node;
             self.violate(format!("O1: node {node} shows instance {instance} as {shown:?}, which node {on} heard {heard_ms} ms ago"));
+        }
+    }
+
+    pub fn see_darkness(&mut self) {
+        if (0..self.nodes()).all(|at| self.running(at).is_none()) {
+            self.memory.dark_at = Some(self.now);
+        }
+    }
+
+    /// Another node that runs can be told of what this one decides.
+    pub fn has_company(&self, node: usize) -> bool {
+        (0..self.nodes()).any(|other| other != node && self.running(other).is_some() && self.model.ways[node][other].is_straight())
+    }
+
+    /// Registered again after a deregistration, and then whoever knew of it died before it was on disk: the deregistration may be.
+    /// A lost write; the client's beats make up for it.
+    fn is_unwritten(&self, truth: &Truth) -> bool {
+        let soon = |at: u64| truth.since <= at && at < truth.since + UNWRITTEN_MS;
+        let died = truth.born.alone && self.slots[truth.born.node].deaths.iter().any(|at| soon(*at));
+        let dark = self.memory.dark_at.is_some_and(|at| soon(at) && self.now < at + REPAIR_MS);
+        truth.left.is_some() && (died || dark)
+    }
+
+    /// All nodes are about to go down: remembers what must be there when they are up again.
+    pub fn see_blackout(&mut self) {
+        let calm = self.weather.is_fair() && self.weather.last_fault + KEPT_MS <= self.now;
+        let stays = |instance: usize| {
+            let truth = &self.model.truths[instance];
+            let everywhere = |node| self.entry(node, instance).is_some_and(|entry| entry.shown == State::Healthy);
+            truth.on && truth.registered && truth.since.max(truth.turned_at) + KEPT_MS <= self.now && (0..self.nodes()).all(everywhere)
+        };
+        let kept = (0..self.clients.len()).filter(|at| calm && stays(*at)).map(|at| (at, self.clients[at].turn)).collect();
+        self.memory.blackout = Some(Blackout { at: self.now, kept });
+    }
+
+    /// O1, of a restart of all nodes.
+    fn check_kept(&mut self, node: usize) {
+        let Some(blackout) = self.memory.blackout.as_ref().filter(|blackout| self.now < blackout.at + BLACKOUT_MS) else { return };
+        let missing = blackout.kept.iter().find(|(instance, turn)| {
+            let stays =
+                self.clients[*instance].turn == *turn && self.model.truths[*instance].left.is_none_or(|left| left.now < blackout.at);
+            stays && !self.entry(node, *instance).is_some_and(|entry| entry.is_shown())
+        });
+        if let Some((instance, _)) = missing {
+            self.violate(format!("O1: node {node} does not list instance {instance}, which was there before all nodes went down"));
         }
     }
 

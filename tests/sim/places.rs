@@ -3,10 +3,19 @@
 use crate::node::{Birth, SimNode};
 use crate::world::{Event, World};
 use headcount::model::peer::PeerAddr;
+use headcount::net::disk::MemoryDisk;
 use rand::Rng;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Virtual wall clock at the beginning, epoch ms.
 const WALL: u64 = 1_790_000_000_000;
+/// Clocks further apart than this do not agree.
+const APART_MS: i64 = 1_500;
+/// A clock's mark on disk is at most this old.
+const MARK_AGE_MS: u64 = 10_000;
 
 /// A node's place in the cluster: the process there, if one runs.
 pub struct Slot {
@@ -22,17 +31,50 @@ pub struct Slot {
     pub shaken_at: u64,
     /// When it last went on after it stood still.
     pub woke_at: u64,
-    pub mark: u64,
-    pub skew_ms: i64,
+    /// When processes died here.
+    pub deaths: Vec<u64>,
+    pub disk: MemoryDisk,
+    pub clock: MachineClock,
     pub members: Vec<PeerAddr>,
     /// The list changed while the process stood still.
     pub list_changed: bool,
     pub waiting: Vec<Event>,
 }
 
+/// A machine's wall clock, and how well the process there can go by it.
+pub struct MachineClock {
+    pub skew_ms: i64,
+    shows: Arc<AtomicU64>,
+    /// When it was last set back.
+    set_back_at: Option<u64>,
+    /// How far the stamps of the process here are ahead of the world's time; `None`: nobody knows them any more.
+    stamps_ahead_ms: Option<i64>,
+    /// The process began with neither mark nor clock to go by, and has not heard of the others' time yet: what it orders may
+    /// come before what was ordered elsewhere long ago.
+    pub lost: bool,
+}
+
+impl MachineClock {
+    pub fn new(skew_ms: i64) -> MachineClock {
+        MachineClock { skew_ms, shows: Arc::default(), set_back_at: None, stamps_ahead_ms: None, lost: false }
+    }
+
+    /// It is `now` in the world.
+    pub fn tell(&self, now: u64) {
+        self.shows.store((WALL + now).wrapping_add_signed(self.skew_ms), Ordering::Release);
+    }
+
+    pub fn jump(&mut self, by_ms: i64, now: u64) {
+        self.skew_ms += by_ms;
+        if by_ms < 0 {
+            self.set_back_at = Some(now);
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Census {
-    pub faults: u64,
+    pub faults: BTreeMap<&'static str, u64>,
     pub requests: u64,
     pub peer_calls: u64,
     pub checks: u64,
@@ -41,7 +83,9 @@ pub struct Census {
 
 impl Census {
     pub fn add(&mut self, other: &Census) {
-        self.faults += other.faults;
+        for (kind, times) in &other.faults {
+            *self.faults.entry(kind).or_default() += times;
+        }
         self.requests += other.requests;
         self.peer_calls += other.peer_calls;
         self.checks += other.checks;
@@ -52,8 +96,10 @@ impl Census {
 impl std::fmt::Display for Census {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let hours = self.virtual_ms as f64 / 3_600_000.0;
-        let Census { faults, requests, peer_calls, checks, .. } = self;
-        write!(f, "{hours:.1} virtual hours, {faults} faults, {requests} requests, {peer_calls} calls between nodes, {checks} checks")
+        let Census { requests, peer_calls, checks, .. } = self;
+        let faults: u64 = self.faults.values().sum();
+        write!(f, "{hours:.1} virtual hours, {faults} faults, {requests} requests, {peer_calls} calls between nodes, {checks} checks")?;
+        self.faults.iter().try_for_each(|(kind, times)| write!(f, "\n  {times:>7} × {kind}"))
     }
 }
 
@@ -65,34 +111,82 @@ impl World {
         }
         slot.life += 1;
         slot.tag += 1;
+        slot.clock.tell(self.now);
         let birth = Birth {
             id: self.rng.random::<u64>() | 1,
             now: self.now,
-            wall: (WALL + self.now).wrapping_add_signed(slot.skew_ms),
-            mark: if slot.mark > 0 { slot.mark + ((self.now - slot.shaken_at) << 16) } else { 0 },
+            wall: slot.clock.shows.clone(),
+            disk: slot.disk.clone(),
             address: slot.address.clone(),
             members: slot.members.clone(),
         };
+        // The mark on disk counts from the machine's clock: it is worth nothing where that was set back since.
+        slot.clock.lost |= slot.clock.set_back_at.is_some_and(|at| at + MARK_AGE_MS > slot.shaken_at);
+        slot.clock.set_back_at = None;
         slot.node = Some(SimNode::start(birth, self.wires.clone()));
-        let (skew_ms, mark) = (self.slots[at].skew_ms, self.slots[at].mark >> 16);
-        self.note(|| format!("start node {at}, its clock {skew_ms} ms off, marked {mark}"));
+        self.see_leap(at);
+        let skew_ms = self.slots[at].clock.skew_ms;
+        self.note(|| format!("start node {at}, its clock {skew_ms} ms off"));
     }
 
-    pub fn crash(&mut self, at: usize) {
+    /// The process is gone, and what it had not yet flushed. `keeps_disk`: not so its disk.
+    pub fn crash(&mut self, at: usize, keeps_disk: bool) {
         let now = self.now;
+        let disk = (!keeps_disk).then(|| self.any_disk());
         let slot = &mut self.slots[at];
+        slot.disk.crash();
+        if let Some(disk) = disk {
+            slot.disk = disk;
+            slot.clock.lost = true;
+            slot.clock.stamps_ahead_ms = None;
+        }
         let Some(node) = slot.node.take() else { return };
-        // As a clock that is written down beside the machine's own: what passes until the next start is added then.
-        let stood_ms = slot.frozen.take().map_or(0, |(since, _)| now - since);
-        slot.mark = slot.mark.max(node.mark() + (stood_ms << 16));
+        slot.frozen = None;
         slot.tag += 1;
         slot.shaken_at = now;
+        slot.deaths.push(now);
         drop(node);
+        self.see_darkness();
         // Who waited in its sockets is refused.
         for event in std::mem::take(&mut self.slots[at].waiting) {
             self.at(now, event);
         }
-        self.note(|| format!("crash node {at}"));
+        let kept = if keeps_disk { "" } else { ", and its disk" };
+        self.note(|| format!("crash node {at}{kept}"));
+    }
+
+    /// An empty one, fast or slow.
+    pub fn any_disk(&mut self) -> MemoryDisk {
+        let ms = if self.rng.random_bool(0.3) { self.rng.random_range(50..600) } else { self.rng.random_range(1..20) };
+        MemoryDisk::new(Duration::from_millis(ms))
+    }
+
+    /// A process began that takes a time for the present which none of the others has heard of: they have lost count of it until
+    /// they hear.
+    fn see_leap(&mut self, at: usize) {
+        self.see_clocks();
+        let ahead_ms = |at: usize| self.slots[at].clock.stamps_ahead_ms;
+        let others: Vec<usize> = (0..self.nodes()).filter(|other| *other != at).collect();
+        let known_ms = others.iter().filter_map(|other| ahead_ms(*other)).max();
+        if known_ms.is_some_and(|known_ms| ahead_ms(at) > Some(known_ms + APART_MS)) {
+            others.into_iter().for_each(|other| self.slots[other].clock.lost = true);
+        }
+    }
+
+    /// Whose clock agrees with those of the others again is to be believed again.
+    pub fn see_clocks(&mut self) {
+        for at in 0..self.nodes() {
+            if let Some(node) = self.running(at) {
+                let ahead_ms = node.hybrid_ms() as i64 - (WALL + self.now) as i64;
+                self.slots[at].clock.stamps_ahead_ms = Some(ahead_ms);
+            }
+        }
+        for at in 0..self.nodes() {
+            let others = (0..self.nodes()).filter(|other| *other != at);
+            let furthest = others.filter_map(|other| self.slots[other].clock.stamps_ahead_ms).max().unwrap_or(i64::MIN);
+            let clock = &mut self.slots[at].clock;
+            clock.lost &= clock.stamps_ahead_ms.is_none_or(|ahead_ms| ahead_ms + APART_MS < furthest);
+        }
     }
 
     pub fn freeze(&mut self, at: usize, timer_stands_too: bool) -> bool {
@@ -104,6 +198,7 @@ impl World {
         slot.frozen = Some((now, timer_stands_too));
         slot.tag += 1;
         slot.shaken_at = now;
+        self.see_darkness();
         self.note(|| format!("freeze node {at}"));
         true
     }

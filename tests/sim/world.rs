@@ -9,9 +9,10 @@ use crate::link::{Call, Reply, Wires};
 use crate::model::Model;
 use crate::node::{Answer, Ask};
 use crate::oracles::Memory;
-use crate::places::{Census, Slot};
+use crate::places::{Census, MachineClock, Slot};
 use headcount::model::name::ServiceKey;
 use headcount::model::peer::PeerAddr;
+use headcount::net::disk::MemoryDisk;
 use headcount::net::link::{PeerError, PeerRequest};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -116,14 +117,15 @@ impl World {
             tag: 0,
             shaken_at: 0,
             woke_at: 0,
-            mark: 0,
-            skew_ms: if rng.random_bool(0.3) { rng.random_range(-3_600_000..=3_600_000) } else { rng.random_range(-500..=500) },
+            deaths: Vec::new(),
+            disk: MemoryDisk::default(),
+            clock: MachineClock::new(any_skew(&mut rng)),
             members: addresses.clone(),
             list_changed: false,
             waiting: Vec::new(),
         });
         let slots = slots.collect();
-        World {
+        let mut world = World {
             now: 0,
             rng,
             slots,
@@ -144,7 +146,11 @@ impl World {
             next_event: 0,
             trace: seed,
             tells,
+        };
+        for at in 0..nodes {
+            world.slots[at].disk = world.any_disk();
         }
+        world
     }
 
     pub fn nodes(&self) -> usize {
@@ -185,6 +191,7 @@ impl World {
             self.now += QUANTUM_MS;
             for at in 0..self.nodes() {
                 let (now, watches) = (self.now, self.now % WATCH_MS == at as u64 * QUANTUM_MS);
+                self.slots[at].clock.tell(now);
                 if let Some(node) = self.running(at) {
                     node.step(now);
                     if watches {
@@ -244,18 +251,23 @@ impl World {
         }
         for (id, node, answer) in clients {
             self.processed(id, node, &answer);
+            if self.is_lost() {
+                continue;
+            }
             let ms = self.rng.random_range(1..20);
             self.after(ms, Event::Answered { id, node, answer });
         }
     }
 
-    fn is_lost(&mut self) -> bool {
+    pub fn is_lost(&mut self) -> bool {
         self.weather.loss > 0.0 && self.rng.random_bool(self.weather.loss)
     }
 
     fn delay(&mut self, a: usize, b: usize) -> u64 {
-        let slow = self.weather.slow_ms[a].max(self.weather.slow_ms[b]);
-        self.rng.random_range(1..15) + if slow > 0 { self.rng.random_range(0..slow) } else { 0 }
+        let slow = self.weather.slow_ms[a].max(self.weather.slow_ms[b]).max(self.weather.delay_ms);
+        let late = self.weather.reorders && self.rng.random_bool(0.2);
+        let ms = self.rng.random_range(1..15) + if late { self.rng.random_range(0..2_000) } else { 0 };
+        ms + if slow > 0 { self.rng.random_range(0..slow) } else { 0 }
     }
 
     fn happen(&mut self, event: Event) {
@@ -307,4 +319,9 @@ impl World {
     fn caller(&self, id: u64) -> usize {
         self.pending.get(&id).map_or(usize::MAX, |pending| pending.client)
     }
+}
+
+/// Of a machine's wall clock: most are about right, some are up to an hour off.
+fn any_skew(rng: &mut SmallRng) -> i64 {
+    if rng.random_bool(0.3) { rng.random_range(-3_600_000..=3_600_000) } else { rng.random_range(-500..=500) }
 }

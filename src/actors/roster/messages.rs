@@ -21,6 +21,8 @@ pub struct MemberRow {
     /// How long ago it was heard, ms.
     pub heard_ms: Option<u64>,
     pub id: Option<u64>,
+    /// Hash of its member list, as it last said.
+    pub list: Option<u64>,
 }
 
 /// The members as this node sees them at one moment.
@@ -34,6 +36,10 @@ pub struct PeersPicture {
     pub unreached: BTreeMap<u64, Vec<PeerAddr>>,
     /// Merged and listed nodes, this one included.
     pub levelled: (usize, usize),
+    /// Nodes that have this one in their list and are not in ours.
+    pub strangers: Vec<PeerAddr>,
+    /// Hash of our member list.
+    pub list: u64,
 }
 
 // === messages ===

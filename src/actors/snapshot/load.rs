@@ -50,12 +50,16 @@ impl Archive {
         age_ms.is_some() && damaged == 0
     }
 
-    /// Goes on from the mark of before, and reserves time anew before anything is minted.
+    /// Goes on from the clock of before, and reserves time anew before anything is minted.
     async fn start_clock(&self) {
         match self.disk.read(CLOCK_NAME).await {
             Ok(None) => {}
             Ok(Some(bytes)) => match read_clock(&bytes) {
-                Ok(mark) => self.realm.stamps.raise(mark, self.realm.clock.now()),
+                Ok(file) => {
+                    if let Err(e) = self.realm.stamps.raise(file.resumed(self.realm.clock.wall()), self.realm.clock.now()) {
+                        warn!(file = CLOCK_NAME; "the clock starts from the machine's: a {e}");
+                    }
+                }
                 Err(e) => warn!(file = CLOCK_NAME; "the clock starts from the machine's: the file {e}"),
             },
             Err(e) => warn!("{e}: the clock starts from the machine's"),

@@ -235,7 +235,7 @@ async fn a_bucket_that_cannot_be_written_keeps_the_old_manifest_and_is_owed() {
     assert!(!closed.unwrap());
     assert_eq!(disk.read(MANIFEST_NAME).await.unwrap(), None);
     let picture = writer.send(Observe).await.unwrap();
-    assert!(picture.problem.is_some_and(|problem| problem.starts_with("cannot write bucket-")));
+    assert!(picture.problem.is_some_and(|problem| problem.starts_with("cannot write all-staged")));
     assert!(first.close(true).await);
     assert_eq!(writer.send(Observe).await.unwrap().problem, None);
     assert!(Process::start(&disk, WALL + 1_000).await.exists("cart"));
@@ -244,7 +244,7 @@ async fn a_bucket_that_cannot_be_written_keeps_the_old_manifest_and_is_owed() {
 #[actix_rt::test]
 async fn the_clock_goes_on_from_its_mark_and_the_mark_goes_ahead_of_the_clock() {
     let disk = MemoryDisk::default();
-    let mark = async || read_clock(&disk.read(CLOCK_NAME).await.unwrap().unwrap()).unwrap() >> 16;
+    let mark = async || read_clock(&disk.read(CLOCK_NAME).await.unwrap().unwrap()).unwrap().mark >> 16;
     let hour = 3_600_000;
     let first = Process::start(&disk, WALL + hour).await;
     assert!((WALL + hour + 10_000..WALL + hour + 11_000).contains(&mark().await));
@@ -259,4 +259,16 @@ async fn the_clock_goes_on_from_its_mark_and_the_mark_goes_ahead_of_the_clock() 
     disk.rot(CLOCK_NAME, 40);
     let after = Process::start(&disk, WALL).await;
     assert!(after.core.realm.stamps.mint(after.core.realm.clock.now()).millis() < WALL + hour, "without a mark: the machine's clock");
+}
+
+#[actix_rt::test]
+async fn the_clock_does_not_fall_behind_while_no_process_runs() {
+    let (disk, ahead) = (MemoryDisk::default(), WALL + 3_600_000);
+    let first = Process::start(&disk, WALL).await;
+    let realm = &first.core.realm;
+    realm.stamps.observe(ahead << 16, realm.clock.now()).unwrap(); // the others' clocks are an hour ahead of this machine's
+    first.writer().send(Leave).await.unwrap();
+    let next = Process::start(&disk, WALL + 60_000).await;
+    let minted = next.core.realm.stamps.mint(next.core.realm.clock.now());
+    assert!((ahead + 59_000..ahead + 70_000).contains(&minted.millis()), "{} ms", minted.millis() - ahead);
 }

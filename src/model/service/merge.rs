@@ -2,7 +2,7 @@
 
 use super::{Change, Moment, Service};
 use crate::model::cluster::Settings;
-use crate::model::entry::{By, Entry, EntryVersion, Slot, State, Status};
+use crate::model::entry::{By, Entry, EntryVersion, Slot, Stamped, State, Status};
 use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
 use std::sync::Arc;
@@ -49,8 +49,10 @@ impl Service {
             entry.heard.touch(heard, false);
             let silent = matches!(entry.status.state, State::Unhealthy | State::Expired);
             let overruled = match entry.status.by {
-                By::Timeout if !entry.status.is_carried() => is_young(&entry, at.now),
-                By::Timeout | By::Client | By::Operator | By::Beat => heard > entry.learned,
+                // The evidence kept may be the registration that carried the judgement: this beat itself has to be young.
+                By::Timeout if entry.status.is_carried() => is_young(&entry, heard, at.now),
+                By::Timeout => is_young(&entry, entry.heard.at(), at.now),
+                By::Client | By::Operator | By::Beat => heard > entry.learned,
             };
             if silent && overruled {
                 change = change.and(self.veto((*entry).clone(), at));
@@ -64,14 +66,15 @@ impl Service {
         let first_met = known.is_none();
         let mut entry = match known {
             Some(entry) => entry,
-            None if self.entries.len() >= at.instances_max => return Change::nothing(),
             None => self.blank(version.key, at.now),
         };
         let ours = entry.heard.at();
+        let was_healthy = entry.status.state == State::Healthy;
         let newer_record = version.stamped.order() > entry.stamped.order();
         let newer_status = version.status.order() > entry.status.order();
         if newer_record {
-            entry.stamped = version.stamped;
+            let Stamped { rank, stamp, record } = version.stamped;
+            entry.stamped = Stamped { rank, stamp, record: self.shared(record, &entry) };
         }
         match version.silence_ms {
             Some(ms) => entry.heard.touch(at.now.before(ms), false),
@@ -84,11 +87,17 @@ impl Service {
         if !newer_status {
             return self.put(entry, at);
         }
-        // The evidence that comes with a carried judgement is the registration, and that vetoes nothing.
-        let outdone = !version.status.is_carried() || version.silence_ms.is_some_and(|ms| ours > at.now.before(ms));
-        let judged_silent = version.status.by == By::Timeout && !first_met && outdone;
+        // With a carried judgement comes the registration as evidence, and that vetoes nothing. Who held the instance healthy, or
+        // heard it since, does, by what it heard itself.
+        let evidence = match version.status.is_carried() {
+            false => Some(entry.heard.at()),
+            true if was_healthy || version.silence_ms.is_some_and(|ms| ours > at.now.before(ms)) => Some(ours),
+            true => None,
+        };
+        let judged_silent = version.status.by == By::Timeout && !first_met;
         Self::take_status(&mut entry, version.status, at, first_met);
-        if judged_silent && matches!(entry.status.state, State::Unhealthy | State::Expired) && is_young(&entry, at.now) {
+        let silent = judged_silent && matches!(entry.status.state, State::Unhealthy | State::Expired);
+        if silent && evidence.is_some_and(|heard| is_young(&entry, heard, at.now)) {
             return self.veto(entry, at);
         }
         self.put(entry, at)
@@ -104,9 +113,9 @@ impl Service {
     }
 }
 
-/// Whether the evidence is younger than the smaller of the instance's two timeouts.
-fn is_young(entry: &Entry, now: Millis) -> bool {
-    now.since(entry.heard.at()) < entry.record().timeouts().smaller_ms()
+/// Whether evidence of that moment is younger than the smaller of the instance's two timeouts.
+fn is_young(entry: &Entry, heard: Millis, now: Millis) -> bool {
+    now.since(heard) < entry.record().timeouts().smaller_ms()
 }
 
 /// An entry first met without evidence gets a full timeout; first met Unhealthy, the rest of it.

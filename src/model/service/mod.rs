@@ -11,6 +11,8 @@
 //! judge.rs      deadlines: unhealthy, expired, shown, tombstones dropped, retirement
 //! ```
 
+#[cfg(test)]
+mod carried_tests;
 mod clients;
 mod judge;
 #[cfg(test)]
@@ -18,6 +20,10 @@ mod lattice_tests;
 mod listed;
 mod merge;
 mod operators;
+#[cfg(test)]
+mod room_tests;
+#[cfg(test)]
+mod sharing_tests;
 #[cfg(test)]
 mod tests;
 
@@ -51,8 +57,10 @@ pub struct Moment<'a> {
     pub expires: bool,
     /// A service nobody set by the API retires when it has been empty for so long; `u64::MAX`: never.
     pub empty_after_ms: u64,
-    /// `headcount.limits.instances-per-service`, tombstones included.
+    /// `headcount.limits.instances-per-service`, of those that clients register here.
     pub instances_max: usize,
+    /// `headcount.limits.clusters-per-service`, of clusters that clients and operators make here.
+    pub clusters_max: usize,
 }
 
 impl Moment<'_> {

@@ -45,7 +45,7 @@ impl Script {
     }
 
     /// `begin`, `begin fresh`, `list bc`, `b ready`, `b warming`, `b down`, `b page 3` (the next one begins at bucket 3), `b last`,
-    /// `b fails`, `judged`, `pause 5000`, `cut`, `lost`, `drain`, `+500`.
+    /// `b fails`, `b accepts`, `b rejects`, `b lost`, `judged`, `pause 5000`, `cut`, `lost`, `drain`, `+500`.
     fn step(&mut self, step: &str) {
         let asked = |peer: &str| self.asked.get(peer).copied().unwrap_or(0);
         match step.split(' ').collect::<Vec<_>>()[..] {
@@ -65,6 +65,9 @@ impl Script {
             [peer, "ready"] => self.on(Event::Answers { peer: addr(peer), status: ServerStatus::Ready }),
             [peer, "warming"] => self.on(Event::Answers { peer: addr(peer), status: ServerStatus::Warming }),
             [peer, "down"] => self.on(Event::Down(addr(peer))),
+            [peer, "accepts"] => self.on(Event::Heartbeat { peer: addr(peer), taken: Taken::Accepted }),
+            [peer, "rejects"] => self.on(Event::Heartbeat { peer: addr(peer), taken: Taken::Rejected }),
+            [peer, "lost"] => self.on(Event::Heartbeat { peer: addr(peer), taken: Taken::Lost }),
             [peer, "last"] => self.on(Event::Page { peer: addr(peer), id: asked(peer), next: None }),
             [peer, "fails"] => self.on(Event::PageFailed { peer: addr(peer), id: asked(peer) }),
             [peer, "page", bucket] => {
@@ -133,7 +136,7 @@ fn with_nobody_in_reach_a_fresh_snapshot_serves_after_three_seconds_and_nothing_
 #[test]
 fn a_page_that_fails_is_asked_again_where_it_was_then_the_peer_is_left_out() {
     check("begin; b ready; b page 5; b fails; +49; b page 6", expect!["WARMING@0 b0 b5 b5 b6"]);
-    check("begin; b ready; c ready; c last; +10000", expect!["WARMING@0 b0 c0 b0 judge@5044 READY@7044"]);
+    check("begin; b ready; c ready; c last; +15000", expect!["WARMING@0 b0 c0 b0 judge@10044 READY@12044"]);
     check("begin; b ready; b page 5; b page 5; +100; b page 4; +100; +3000", expect!["WARMING@0 b0 b5 b5"]);
 }
 
@@ -152,16 +155,11 @@ fn a_peer_that_goes_down_is_not_waited_for_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn after_a_pause_it_warms_for_a_second_at_least() {
+fn after_a_pause_it_levels_when_it_takes_what_peers_say_again() {
     check(
-        &format!("{READY}; pause 20000; b ready; c ready; b last; c last; +999"),
-        expect!["WARMING@0 b0 c0 judge@0 READY@0 WARMING@20000 b0 c0"],
+        &format!("{READY}; pause 20000; b ready; c ready; +999; b last; c last; +1; b last; c last; judged"),
+        expect!["WARMING@0 b0 c0 judge@0 READY@0 WARMING@20000 b0 c0 judge@21000 READY@21000"],
     );
-    let mut state = run(&format!("{READY}; pause 20000; b ready; c ready; b last; c last"));
-    state.seen.clear();
-    state.step("+1000");
-    state.step("judged");
-    assert_eq!(state.seen, ["judge@21000", "READY@21000"]);
 }
 
 #[test]
@@ -178,22 +176,21 @@ fn alone_after_a_pause_no_silence_counts_from_before() {
 #[test]
 fn paused_for_too_long_it_drops_its_registry_once_a_ready_peer_hands_out_pages() {
     check(
-        &format!("{READY}; pause 3000001; b ready; b page 4; b page 4; b last; +3000"),
-        expect!["WARMING@0 b0 c0 judge@0 READY@0 WARMING@3000001 b0 drop@3000001 b0 b4 judge@3003001"],
+        &format!("{READY}; pause 3000001; b ready; +1000; b page 4; b page 4; b last; +2000"),
+        expect!["WARMING@0 b0 c0 judge@0 READY@0 WARMING@3000001 b0 drop@3001001 b0 b4 judge@3003001"],
     );
     check(
-        &format!("{READY}; pause 3000001; b warming; b last; c warming; c last; +1000"),
+        &format!("{READY}; pause 3000001; b warming; c warming; +1000; b last; c last"),
         expect!["WARMING@0 b0 c0 judge@0 READY@0 WARMING@3000001 b0 c0 judge@3001001!"],
     );
-    check(&format!("{READY}; pause 3000000; b ready; b last"), expect!["WARMING@0 b0 c0 judge@0 READY@0 WARMING@3000000 b0"]);
+    check(&format!("{READY}; pause 3000000; b ready; +1000; b last"), expect!["WARMING@0 b0 c0 judge@0 READY@0 WARMING@3000000 b0"]);
 }
 
 #[test]
 fn who_kept_its_registry_because_all_slept_does_not_drop_it_at_the_next_nap() {
-    let mut state = run(&format!("{READY}; pause 3000001; b warming; b last; c warming; c last; +1000; judged; pause 4000"));
+    let mut state = run(&format!("{READY}; pause 3000001; b warming; c warming; +1000; b last; c last; judged; pause 4000"));
     state.seen.clear();
-    state.step("b ready");
-    state.step("b last");
+    ["b ready", "+1000", "b last"].into_iter().for_each(|step| state.step(step));
     assert_eq!(state.seen, ["b0"]);
 }
 
@@ -247,4 +244,22 @@ proptest! {
             judged = effect.starts_with("judge") || judged && !effect.contains("ING@");
         }
     }
+}
+
+#[test]
+fn a_ready_peer_whose_pages_fail_is_asked_again_and_waited_for() {
+    check("begin fresh; b ready; b fails; +100; b fails; +3000", expect!["WARMING@0 b0 b0"]);
+    check(
+        "begin fresh; b ready; b fails; +100; b fails; +900; b ready; +100; b page 4; b last; +2000; judged",
+        expect!["WARMING@0 b0 b0 b0 b4 judge@3000 READY@3100"],
+    );
+    check("begin fresh; b ready; b fails; +100; b fails; +20000", expect!["WARMING@0 b0 b0 judge@20000!"]);
+}
+
+#[test]
+fn who_is_rejected_by_all_that_answer_does_not_serve_beside_them() {
+    check("begin; b rejects; +30000", expect!["WARMING@0"]);
+    check("begin fresh; b rejects; c rejects; +30000; c ready; c accepts; c last; judged", expect!["WARMING@0 c0 judge@30000 READY@30000"]);
+    check("begin; b rejects; +30000; b lost", expect!["WARMING@0 judge@30000!"]);
+    check("begin; b rejects; c ready; c accepts; c last; +3000", expect!["WARMING@0 c0 judge@3000"]);
 }

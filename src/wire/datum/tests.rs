@@ -55,7 +55,7 @@ fn view(datum: &Datum, now: Millis) -> ServiceView {
     let clock = HybridClock::new(1, 0, now);
     let judging = &JudgingRules::ALONE;
     let (owner, checks, expires, empty_after_ms, instances_max) = (true, true, true, u64::MAX, 1_000);
-    let at = Moment { now, clock: &clock, judging, owner, checks, expires, empty_after_ms, instances_max };
+    let at = Moment { now, clock: &clock, judging, owner, checks, expires, empty_after_ms, instances_max, clusters_max: 1_000 };
     let mut service = Service::new(Arc::new(datum.key.clone()), now, 0);
     if let DatumBody::Stamped(incoming) = &datum.body {
         let _ = service.merge(incoming.clone(), &at);
@@ -297,7 +297,7 @@ pub(in crate::wire) fn any_datum() -> impl Strategy<Value = Datum> {
         4 => (any::<bool>(), incoming).prop_map(|(partial, incoming)| (partial, DatumBody::Stamped(incoming))),
         1 => vec(legacy, 0..3).prop_map(|list| (false, DatumBody::Legacy(list))),
     ];
-    ("[^#]{0,4}", ".{0,8}", body).prop_map(|(namespace, name, (partial, body))| Datum {
+    (".{0,4}", "[^#]{0,8}", body).prop_map(|(namespace, name, (partial, body))| Datum {
         key: ServiceKey::new(&namespace, &name),
         partial,
         body,
