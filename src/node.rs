@@ -177,6 +177,8 @@ fn rules(config: &Config) -> RealmRules {
     RealmRules {
         services_max: config.limits.services,
         instances_max: config.limits.instances_per_service,
+        clusters_max: config.limits.clusters_per_service,
+        mailbox: config.limits.mailbox,
         expires: config.expire_instances,
         empty_after_ms: if config.empty_service.auto_clean { config.empty_service.after_ms } else { u64::MAX },
         standalone: config.mode == Mode::Standalone,

@@ -68,6 +68,11 @@ fn the_dead_must_go_and_the_deregistered_stay_away() {
     let mut model = alive(&[0], 1);
     model.instances[ID].life = Life::Silent { since: 0 };
     assert!(model.is_required(ID, 2, 10_000, 10_000), "O1 speaks of beats, not of intentions");
+    assert_eq!(model.is_wrong(ID, 2, true, 17_000), None);
+    assert!(model.is_wrong(ID, 2, true, 17_001).is_some(), "nothing has failed");
+    assert_eq!(model.is_wrong(ID, 2, false, 32_000), None);
+    assert!(model.is_wrong(ID, 2, false, 32_001).is_some());
+    model.node_down(0, 17_000, Fall::Alone);
     assert_eq!(model.is_wrong(ID, 2, true, 25_000), None);
     assert!(model.is_wrong(ID, 2, true, 25_001).is_some());
     assert_eq!(model.is_wrong(ID, 2, false, 40_000), None);

@@ -126,11 +126,13 @@ fn calls() -> Vec<(&'static str, String, String)> {
 async fn nobody_without_the_secret_is_answered(node: &Node) {
     let (root_before, list_before) = (root(node), call(node, "GET", "instance/list?serviceName=a", &[], "").await.1);
     let members_before = node.realm().peers.load().members.len();
+    let (refused_before, mut refused) = (node.realm().metrics.peers_refused.get(), 0);
     let wrong = [SECRET[1..].to_string(), format!("{SECRET}x"), SECRET.to_lowercase(), String::new()];
     for (method, path, body) in calls() {
         for agent in ["Nacos-Server:headcount/1", "Nacos-Server:1.1.4", "Java"] {
             let missing = [("User-Agent", agent), ("Content-Type", "application/json"), ("X-Headcount-Node", "7")];
             assert_eq!(call(node, method, &path, &missing, &body).await.0, 403, "{method} {path} without, as {agent}");
+            refused += 1 + wrong.len() as u64;
             for secret in &wrong {
                 let headers = [("User-Agent", agent), ("Content-Type", "application/json"), ("X-Headcount-Secret", secret)];
                 let (status, text) = call(node, method, &path, &headers, &body).await;
@@ -142,6 +144,35 @@ async fn nobody_without_the_secret_is_answered(node: &Node) {
     let list_after = call(node, "GET", "instance/list?serviceName=a", &[], "").await.1;
     assert_eq!((root(node), without_clock(&list_after)), (root_before, without_clock(&list_before)));
     assert_eq!(node.realm().peers.load().members.len(), members_before);
+    assert_eq!(node.realm().metrics.peers_refused.get() - refused_before, refused, "each is counted once");
+}
+
+/// A message of a peer that holds one thing no node may send is refused whole.
+async fn what_a_peer_may_not_send_is_refused_whole(node: &Node) {
+    let right = [("X-Headcount-Secret", SECRET)];
+    let root_before = root(node);
+    let entry = |ip: &str, port: i32, cluster: &str, rank: u8, life: u64| {
+        format!(
+            r#"{{"ip":"{ip}","port":{port},"clusterName":"{cluster}","record":[{rank},"9","9"],"life":["{life}","9"],"judgement":["{life}","9","client"],"state":"HEALTHY"}}"#
+        )
+    };
+    let day_ahead = (node.realm().stamps.now_ms(node.realm().clock.now()) + 25 * 3_600_000) << 16;
+    let good = entry("10.0.0.7", 80, "DEFAULT", 1, 9);
+    let bad = [
+        (entry("", 80, "DEFAULT", 1, 9), 9),
+        (entry("10.0.0.8", -1, "DEFAULT", 1, 9), 9),
+        (entry("10.0.0.8", 80, "a b", 1, 9), 9),
+        (entry("10.0.0.8", 80, "DEFAULT", 2, 9), 9),
+        (entry("10.0.0.8", 80, "DEFAULT", 1, day_ahead), 9),
+        (good.clone(), u64::MAX),
+    ];
+    for (entry, last_ref_ms) in bad {
+        let datum = |entry: &str, last_ref_ms| format!(r#"{{"value":{{"instanceList":[{entry}]}},"lastRefTime":{last_ref_ms}}}"#);
+        let body = format!(r#"{{"{KEY}":{},"{KEY}2":{}}}"#, datum(&good, 9), datum(&entry, last_ref_ms));
+        let (status, text) = call(node, "PUT", "distro/datum", &right, &body).await;
+        assert!(status == 400 && text.len() > 20, "{status} {text} for {body}");
+        assert_eq!(root(node), root_before, "{body}");
+    }
 }
 
 fn without_clock(list: &str) -> serde_json::Value {
@@ -174,6 +205,7 @@ async fn without_the_secret_nothing_happens_and_with_it_nobody_reads_it_in_a_log
     let (status, _) = call(&a, "PUT", "distro/datum", &right, &format!(r#"{{"{KEY}":{{"value":{{"instanceList":[]}}}}}}"#)).await;
     assert_eq!(status, 403, "lists without stamps are for Java nodes that are named");
 
+    what_a_peer_may_not_send_is_refused_whole(&a).await;
     subscribers_of_both_nodes_are_told(&a, &b).await;
     the_gate_lets_no_agent_pass_that_proves_nothing(&a).await;
     a.stop().await;

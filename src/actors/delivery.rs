@@ -8,6 +8,7 @@ use crate::model::datum::{Datum, DatumBody};
 use crate::model::error::NamingError;
 use crate::model::name::{ServiceKey, check_service_name};
 use crate::model::service::Incoming;
+use crate::model::stamp::{Stamp, StampAhead};
 use actix::Addr;
 use futures_util::StreamExt;
 use log::warn;
@@ -42,19 +43,33 @@ async fn merge(realm: Arc<Realm>, registrar: Addr<Registrar>, datum: Datum, orig
     }
 }
 
+/// Refuses a message that holds anything from an absurd future, whole.
+pub fn check_clock(realm: &Realm, data: &[Datum]) -> Result<(), StampAhead> {
+    let now = realm.clock.now();
+    let newest = data.iter().filter_map(|datum| Some((newest_time(datum.stamped()?)?, &datum.key))).max();
+    let Some((newest, key)) = newest else { return Ok(()) };
+    realm.stamps.check(newest, now).inspect_err(|e| refuse(realm, key, e))
+}
+
+fn refuse(realm: &Realm, key: &ServiceKey, e: &StampAhead) {
+    realm.metrics.refuse_ahead(format!("datum of {key}: {e}"));
+    warn!(service:% = key, error:% = e; "datum refused");
+}
+
+/// The newest hybrid time in it.
+fn newest_time(incoming: &Incoming) -> Option<u64> {
+    let stamps = incoming.versions.iter().map(|v| v.stamped.stamp.max(v.status.life).max(v.status.judgement));
+    let newest = stamps.chain(incoming.settings.as_ref().map(|s| s.stamp)).max().map(|stamp| stamp.time);
+    newest.max(Some(Stamp::time_of(incoming.last_ref_ms)))
+}
+
 /// Our clock follows the newest stamp. `false`: it is absurd, and what it came with is refused. Our own disk is believed.
 fn follow_clock(realm: &Realm, key: &ServiceKey, incoming: &Incoming, origin: Origin) -> bool {
-    let stamps = incoming.versions.iter().map(|v| v.stamped.stamp.max(v.status.life).max(v.status.judgement));
-    let Some(newest) = stamps.chain(incoming.settings.as_ref().map(|s| s.stamp)).max() else { return true };
+    let Some(newest) = newest_time(incoming) else { return true };
     let now = realm.clock.now();
-    if origin == Origin::Snapshot {
-        realm.stamps.raise(newest.time, now);
-        return true;
-    }
-    let observed = realm.stamps.observe(newest.time, now);
-    if let Err(e) = &observed {
-        realm.metrics.refuse_ahead(format!("datum of {key}: {e}"));
-        warn!(service:% = key, error:% = e; "datum refused");
-    }
-    observed.is_ok()
+    let observed = match origin {
+        Origin::Snapshot => realm.stamps.raise(newest, now),
+        _ => realm.stamps.observe(newest, now),
+    };
+    observed.inspect_err(|e| refuse(realm, key, e)).is_ok()
 }

@@ -1,5 +1,6 @@
 //! Where peers' calls are answered, whichever way they come in: over HTTP, or through a simulated network.
 
+use crate::actors::delivery::check_clock;
 use crate::actors::door::HeardBeat;
 use crate::actors::java::JavaPeers;
 use crate::actors::mail::tell_addr;
@@ -14,7 +15,7 @@ use crate::model::entry::{Slot, State};
 use crate::model::name::ServiceKey;
 use crate::model::peer_beat::PeerBeat;
 use crate::model::time::Millis;
-use crate::net::link::{PeerError, PeerReply, PeerRequest};
+use crate::net::link::{BAD_MESSAGE, PeerError, PeerReply, PeerRequest};
 use crate::protocol::pushbook::Subscriber;
 use crate::wire::service::SubscriberRow;
 use actix::Addr;
@@ -39,14 +40,14 @@ impl Desk {
         let stopping = |_| PeerError::Broken("this node is stopping".to_string());
         match request {
             PeerRequest::Heartbeat(heartbeat) => {
-                let ours = self.roster.send(HeartbeatCame(heartbeat)).await.map_err(stopping)?;
-                ours.map(PeerReply::Heartbeat).ok_or_else(|| PeerError::Status(503, "this node does not know itself yet".to_string()))
+                self.roster.send(HeartbeatCame(heartbeat)).await.map_err(stopping)?.map(PeerReply::Heartbeat)
             }
             PeerRequest::Beats(beats) => {
                 self.hear(from, &beats);
                 Ok(PeerReply::Done)
             }
             PeerRequest::Datum(data) => {
+                check_clock(&self.realm, &data).map_err(|e| PeerError::Status(BAD_MESSAGE, e.to_string()))?;
                 self.syncer.send(DatumCame { from, data }).await.map_err(stopping)?;
                 Ok(PeerReply::Done)
             }

@@ -4,8 +4,6 @@ use crate::metrics::Counter;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message, Recipient};
 
-/// Messages that wait for a service actor.
-pub const MAILBOX_MAX: usize = 256;
 /// Messages that wait for an actor that hears all services: notifier, pusher, syncer.
 pub const HUB_MAILBOX_MAX: usize = 16_384;
 

@@ -40,6 +40,10 @@ pub struct RealmRules {
     pub services_max: usize,
     /// `headcount.limits.instances-per-service`
     pub instances_max: usize,
+    /// `headcount.limits.clusters-per-service`
+    pub clusters_max: usize,
+    /// `headcount.limits.mailbox`, of a service's actor
+    pub mailbox: usize,
     /// `nacos.naming.expireInstance`
     pub expires: bool,
     /// How long a service made by a registration may be empty; `u64::MAX`: for ever.
@@ -50,7 +54,15 @@ pub struct RealmRules {
 
 impl Default for RealmRules {
     fn default() -> Self {
-        RealmRules { services_max: 1_000_000, instances_max: 50_000, expires: true, empty_after_ms: 180_000, standalone: true }
+        RealmRules {
+            services_max: 1_000_000,
+            instances_max: 50_000,
+            clusters_max: 1_000,
+            mailbox: 256,
+            expires: true,
+            empty_after_ms: 180_000,
+            standalone: true,
+        }
     }
 }
 
@@ -121,6 +133,7 @@ impl Realm {
             expires: self.rules.expires,
             empty_after_ms: self.rules.empty_after_ms,
             instances_max: self.rules.instances_max,
+            clusters_max: self.rules.clusters_max,
         })
     }
 

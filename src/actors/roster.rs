@@ -48,6 +48,10 @@ pub struct RosterActor {
     /// Level and judging, but not Ready yet: the rules of that moment stand.
     judges_early: bool,
     timer: Option<(Millis, SpawnHandle)>,
+    /// When it looks for itself again.
+    search: Option<SpawnHandle>,
+    /// What was last found out about this node, and logged.
+    told: Myself,
 }
 
 // === impl RosterActor ===
@@ -71,6 +75,8 @@ impl RosterActor {
             begun: None,
             judges_early: false,
             timer: None,
+            search: None,
+            told: Myself::Unknown,
         }
     }
 
@@ -102,10 +108,11 @@ impl RosterActor {
                 return self.warm(warmup::Event::CutOff, ctx);
             }
             AddressConflict { address, id } => debug!(address:% = address, id; "another process answers at this address"),
-            Stranger(address) => debug!(address:% = address; "heartbeat from a node that is not listed"),
+            Stranger(address) => warn!(address:% = address; "a node that is not in our member list has us in its own"),
             PeerUp { peer, was_down } => info!(peer:% = peer, was_down; "peer up"),
             PeerSuspect(peer) => info!(peer:% = peer; "peer suspect"),
             PeerRestarted(peer) => info!(peer:% = peer; "peer restarted"),
+            PeerLeft(peer) if *self.roster.myself() == Myself::Found(peer.clone()) => debug!("found in the member list"),
             PeerLeft(peer) => info!(peer:% = peer; "peer left the list"),
             RootDiffers { peer, for_ms } => debug!(peer:% = peer, for_ms; "digests differ"),
             PeerDown(peer) => {
@@ -228,10 +235,18 @@ impl RosterActor {
         if let Some(me) = &me {
             let status = Some(self.warmup.status());
             let id = Some(self.realm.stamps.node());
-            members.push(MemberRow { address: me.clone(), is_me: true, state: PeerState::Up, status, heard_ms: Some(0), id });
+            members.push(MemberRow { address: me.clone(), is_me: true, state: PeerState::Up, status, heard_ms: Some(0), id, list: None });
         }
         members.sort_by_cached_key(|member| member.address.to_string());
-        self.realm.peers.store(Arc::new(PeersPicture { me, lost, members, unreached, levelled: self.warmup.levelled() }));
+        self.realm.peers.store(Arc::new(PeersPicture {
+            me,
+            lost,
+            members,
+            unreached,
+            levelled: self.warmup.levelled(),
+            strangers: self.roster.strangers(now),
+            list: self.roster.members_hash(),
+        }));
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
@@ -264,15 +279,29 @@ impl RosterActor {
 
     /// Finds this node in the list: by its configured address, else by who answers to our nonce.
     fn find_myself(&mut self, ctx: &mut Context<Self>) {
+        if let Some(search) = self.search.take() {
+            ctx.cancel_future(search);
+        }
         let members = self.roster.members().to_vec();
         if members.is_empty() {
             return;
         }
-        if let Some(me) = &self.advertised {
-            let myself = if members.contains(me) { Myself::Found(me.clone()) } else { Myself::NotListed };
-            return self.resolved(myself, ctx);
-        }
         let nonce = self.realm.nonce;
+        if let Some(me) = self.advertised.clone() {
+            if !members.contains(&me) {
+                return self.resolved(Myself::NotListed, ctx);
+            }
+            if members.len() == 1 {
+                return self.resolved(Myself::Found(me), ctx);
+            }
+            // Not every network lets a node call itself, so only an answer says something.
+            let ask = self.link.call(&me, PeerRequest::Whoami(nonce));
+            ctx.spawn(ask.into_actor(self).map(move |answer, actor, ctx| match answer {
+                Ok(PeerReply::Whoami(false)) => actor.resolved(Myself::Taken(me), ctx),
+                _ => actor.resolved(Myself::Found(me), ctx),
+            }));
+            return;
+        }
         let asks: Vec<_> = members.iter().map(|member| self.link.call(member, PeerRequest::Whoami(nonce))).collect();
         ctx.spawn(join_all(asks).into_actor(self).map(move |answers, actor, ctx| {
             let mine = answers.iter().position(|answer| matches!(answer, Ok(PeerReply::Whoami(true))));
@@ -283,13 +312,25 @@ impl RosterActor {
     fn resolved(&mut self, myself: Myself, ctx: &mut Context<Self>) {
         let found = matches!(myself, Myself::Found(_));
         if !found {
-            warn!(members = self.roster.members().len(); "this node is not in its member list: it does not serve until it is");
-            ctx.run_later(WHOAMI_AGAIN, |actor, ctx| {
+            if myself != self.told {
+                match &myself {
+                    Myself::Taken(at) => {
+                        warn!(address:% = at; "another process answers at this node's address: it does not serve while that is so")
+                    }
+                    _ => warn!(members = self.roster.members().len(); "this node is not in its member list: it does not serve until it is"),
+                }
+            }
+            let again = ctx.run_later(WHOAMI_AGAIN, |actor, ctx| {
+                actor.search = None;
                 if !matches!(actor.roster.myself(), Myself::Found(_)) {
                     actor.find_myself(ctx);
                 }
             });
+            if let Some(search) = self.search.replace(again) {
+                ctx.cancel_future(search);
+            }
         }
+        self.told = myself.clone();
         self.on(roster::Event::Resolved(myself), ctx);
         self.lifecycle(ctx);
     }
@@ -323,6 +364,7 @@ fn row(address: &PeerAddr, peer: &crate::protocol::roster::peer::Peer, now: Mill
         state: peer.state,
         status: peer.heartbeat.as_ref().map(|heartbeat| heartbeat.status),
         heard_ms: peer.heard_at.map(|at| now.since(at)),
+        list: peer.heartbeat.as_ref().map(|heartbeat| heartbeat.members),
         id: peer.heartbeat.as_ref().map(|heartbeat| heartbeat.id),
     }
 }

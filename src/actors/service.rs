@@ -4,7 +4,7 @@
 //! is true for the next reader. An actor that has retired is gone from the index before its mailbox closes, so a caller that
 //! finds it closed asks the registrar and then once more.
 
-use crate::actors::mail::{MAILBOX_MAX, tell};
+use crate::actors::mail::tell;
 use crate::actors::notifier::{Origin, ServiceChanged};
 use crate::actors::realm::{Publisher, Realm};
 use crate::model::cluster::{ClusterSettings, Selector};
@@ -237,7 +237,7 @@ impl Actor for ServiceActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        ctx.set_mailbox_capacity(self.realm.rules.mailbox);
         self.arm(ctx);
     }
 }

@@ -16,6 +16,7 @@ mod file;
 mod raw;
 mod readers;
 mod reference;
+mod setting;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,8 @@ mod tests;
 pub use cluster_conf::{MEMBERS_MAX, MemberList, Remark, parse_cluster_conf, parse_member_list};
 pub use raw::{Environment, Fault, Given, Origin, Raw};
 pub use reference::{help_of_settings, markdown, sample};
-pub use settings::{Group, SETTINGS, Setting};
+pub use setting::{Group, Setting};
+pub use settings::SETTINGS;
 
 use crate::model::peer::PeerAddr;
 use std::fmt;
@@ -106,18 +108,27 @@ pub struct Secret(String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub request_line_bytes: usize,
+    pub parameters: usize,
     pub body_bytes: usize,
     pub peer_body_bytes: usize,
     pub service_name: usize,
     pub group: usize,
     pub namespace: usize,
     pub cluster: usize,
+    pub address: usize,
+    pub app: usize,
     pub metadata_bytes: usize,
     pub metadata_keys: usize,
+    pub settings_bytes: usize,
     pub services: usize,
     pub instances_per_service: usize,
+    pub clusters_per_service: usize,
     pub namespaces: usize,
+    pub namespace_name: usize,
+    pub namespace_description: usize,
+    pub pattern: usize,
     pub subscribers: usize,
+    pub subscriber_bytes: usize,
     pub connections: usize,
     pub mailbox: usize,
     pub owed_keys: usize,
@@ -172,18 +183,27 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             request_line_bytes: 16_384,
+            parameters: 1_000,
             body_bytes: 65_536,
             peer_body_bytes: 8 * 1024 * 1024,
             service_name: 512,
             group: 128,
             namespace: 128,
             cluster: 64,
+            address: 255,
+            app: 256,
             metadata_bytes: 4_096,
             metadata_keys: 64,
+            settings_bytes: 4_096,
             services: 1_000_000,
             instances_per_service: 50_000,
+            clusters_per_service: 1_000,
             namespaces: 10_000,
+            namespace_name: 128,
+            namespace_description: 256,
+            pattern: 1_024,
             subscribers: 200_000,
+            subscriber_bytes: 2_048,
             connections: 10_000,
             mailbox: 256,
             owed_keys: 100_000,

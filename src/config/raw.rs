@@ -4,7 +4,8 @@
 //! that is not set, and no `Debug` or `Display` of this module shows a secret.
 
 use super::file::{parse_properties, read_text, resolve};
-use super::settings::{CONFIG_DIR, OWN_ENVIRONMENT, OWN_KEYS, SECRET_FILE, SETTINGS, Setting};
+use super::setting::Setting;
+use super::settings::{CONFIG_DIR, OWN_ENVIRONMENT, OWN_KEYS, SECRET_FILE, SETTINGS};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
 //! What the table of settings looks like to people: the part of `--help` below the flags, the reference in the docs, and
 //! the sample `application.properties`. Nothing here is written twice: `config/application.properties` is this module's output.
 
-use super::settings::{Group, SETTINGS, Setting};
+use super::setting::{Group, Setting};
+use super::settings::SETTINGS;
 use std::fmt::Write;
 
 /// Columns of the comments in the sample.

@@ -3,8 +3,9 @@
 //!
 //! Rows are applied in this order: `server.port` comes before the lists whose entries default to it.
 
+use super::Secret;
 use super::readers::*;
-use super::{Config, Secret};
+use super::setting::{Group, Setting};
 use std::ops::RangeInclusive;
 
 /// Our own keys and environment variables begin with this.
@@ -15,122 +16,6 @@ pub(super) const MODE: &str = "headcount.mode";
 pub(super) const MEMBERS: &str = "nacos.member.list";
 pub(super) const SECRET: &str = "headcount.cluster-secret";
 pub(super) const SECRET_FILE: &str = "headcount.cluster-secret-file";
-
-/// One setting. Keys are compared as Spring does: `contextPath`, `context-path` and `context_path` are one key.
-pub struct Setting {
-    /// Its key in `application.properties`.
-    pub key: &'static str,
-    /// Nacos's environment variables for it, the most specific first; see [`Setting::environment_names`] for all.
-    environment: &'static [&'static str],
-    /// The flag's name without dashes, and what its value is called; a value name of "" is a switch that takes none.
-    pub flag: Option<(&'static str, &'static str)>,
-    pub group: Group,
-    /// A sentence or two, with the unit.
-    pub help: &'static str,
-    /// What stands for the default where it is not a constant.
-    default_note: Option<&'static str>,
-    /// False: it says where files are, so it cannot come from one.
-    pub in_file: bool,
-    /// An empty value in the file says something; elsewhere an empty value is one that is not set.
-    pub(super) empty_counts: bool,
-    /// Its value is never shown.
-    pub hidden: bool,
-    /// Accepted because Nacos's files have it: why any value but the default changes nothing.
-    pub moot: Option<&'static str>,
-    /// The value in force, as it would be written; empty if there is none.
-    pub show: fn(&Config) -> String,
-    /// Takes the text or says what was expected instead.
-    pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
-}
-
-/// Which part of the documentation a setting is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    Address,
-    Cluster,
-    Process,
-    Naming,
-    Limits,
-}
-
-impl Group {
-    pub const ALL: &[Group] = &[Group::Address, Group::Cluster, Group::Process, Group::Naming, Group::Limits];
-
-    pub fn title(self) -> &'static str {
-        match self {
-            Group::Address => "Where the node listens",
-            Group::Cluster => "Cluster",
-            Group::Process => "Process",
-            Group::Naming => "Services and instances",
-            Group::Limits => "Limits: what is over one is refused and counted",
-        }
-    }
-}
-
-// === impl Setting ===
-
-impl Setting {
-    const fn new(
-        group: Group,
-        key: &'static str,
-        help: &'static str,
-        show: fn(&Config) -> String,
-        set: fn(&mut Config, &str) -> Result<(), String>,
-    ) -> Setting {
-        Setting {
-            key,
-            environment: &[],
-            flag: None,
-            group,
-            help,
-            default_note: None,
-            in_file: true,
-            empty_counts: false,
-            hidden: false,
-            moot: None,
-            show,
-            set,
-        }
-    }
-
-    const fn environment(self, environment: &'static [&'static str]) -> Setting {
-        Setting { environment, ..self }
-    }
-
-    const fn flag(self, name: &'static str, value: &'static str) -> Setting {
-        Setting { flag: Some((name, value)), ..self }
-    }
-
-    const fn default_note(self, note: &'static str) -> Setting {
-        Setting { default_note: Some(note), ..self }
-    }
-
-    const fn moot(self, why: &'static str) -> Setting {
-        Setting { moot: Some(why), ..self }
-    }
-
-    /// The environment variables it is read from; of several that are set the first counts. Our own keys have one made of
-    /// the key: `headcount.data-dir` is `HEADCOUNT_DATA_DIR`.
-    pub fn environment_names(&self) -> Vec<String> {
-        let own = self.key.starts_with(OWN_KEYS).then(|| self.key.to_ascii_uppercase().replace(['.', '-'], "_"));
-        own.into_iter().chain(self.environment.iter().map(ToString::to_string)).collect()
-    }
-
-    /// The default as it would be written in the file; empty if there is none.
-    pub fn default_value(&self) -> String {
-        (self.show)(&Config::default())
-    }
-
-    /// The default as people are told it.
-    pub fn default_text(&self) -> String {
-        self.default_note.map_or_else(|| self.default_value(), str::to_string)
-    }
-
-    /// Whether its default depends on the machine or on other settings.
-    pub fn default_varies(&self) -> bool {
-        self.default_note.is_some()
-    }
-}
 
 /// A number that a person is asked for: `count!(Group, key, range, field, help)`.
 macro_rules! count {
@@ -322,6 +207,13 @@ pub const SETTINGS: &[Setting] = &[
         limits.request_line_bytes,
         "Bytes of a request's target (path and query); more is answered 414."
     ),
+    count!(
+        Group::Limits,
+        "headcount.limits.parameters",
+        64..=65_536,
+        limits.parameters,
+        "Parameters of one request, query and form together."
+    ),
     count!(Group::Limits, "headcount.limits.body-bytes", ANY, limits.body_bytes, "Bytes of a client's request body; more is answered 413."),
     count!(
         Group::Limits,
@@ -336,12 +228,27 @@ pub const SETTINGS: &[Setting] = &[
     count!(Group::Limits, "headcount.limits.cluster", ANY, limits.cluster, "Characters of a cluster's name."),
     count!(
         Group::Limits,
+        "headcount.limits.address",
+        ANY,
+        limits.address,
+        "Characters of an instance's address; a host name has up to 255."
+    ),
+    count!(Group::Limits, "headcount.limits.app", ANY, limits.app, "Characters of the name of an instance's application."),
+    count!(
+        Group::Limits,
         "headcount.limits.metadata-bytes",
         ANY,
         limits.metadata_bytes,
         "Bytes of all keys and values of one instance's or service's metadata."
     ),
     count!(Group::Limits, "headcount.limits.metadata-keys", ANY, limits.metadata_keys, "Keys in one instance's or service's metadata."),
+    count!(
+        Group::Limits,
+        "headcount.limits.settings-bytes",
+        ANY,
+        limits.settings_bytes,
+        "Bytes of a service's selector, of a cluster's health checker, and of a switch's value."
+    ),
     count!(Group::Limits, "headcount.limits.services", ANY, limits.services, "Services in all namespaces together."),
     count!(
         Group::Limits,
@@ -350,10 +257,39 @@ pub const SETTINGS: &[Setting] = &[
         limits.instances_per_service,
         "Instances of one service, those lately removed included."
     ),
+    count!(
+        Group::Limits,
+        "headcount.limits.clusters-per-service",
+        ANY,
+        limits.clusters_per_service,
+        "Clusters of one service, those that instances have left included."
+    ),
     count!(Group::Limits, "headcount.limits.namespaces", ANY, limits.namespaces, "Namespaces."),
+    count!(Group::Limits, "headcount.limits.namespace-name", ANY, limits.namespace_name, "Characters of the name a namespace is shown by."),
+    count!(
+        Group::Limits,
+        "headcount.limits.namespace-description",
+        ANY,
+        limits.namespace_description,
+        "Characters of a namespace's description."
+    ),
+    count!(
+        Group::Limits,
+        "headcount.limits.pattern",
+        ANY,
+        limits.pattern,
+        "Characters of an expression that names of services are searched with."
+    ),
     count!(Group::Limits, "headcount.limits.subscribers", ANY, limits.subscribers, "Subscribers that are pushed to over UDP."),
+    count!(
+        Group::Limits,
+        "headcount.limits.subscriber-bytes",
+        ANY,
+        limits.subscriber_bytes,
+        "Bytes of what a subscriber says of itself (service, clusters, agent, app, tenant); who says more is answered, not pushed to."
+    ),
     count!(Group::Limits, "headcount.limits.connections", ANY, limits.connections, "Open connections, all workers together."),
-    count!(Group::Limits, "headcount.limits.mailbox", ANY, limits.mailbox, "Messages that wait for one actor."),
+    count!(Group::Limits, "headcount.limits.mailbox", ANY, limits.mailbox, "Messages that wait for the actor of one service."),
     count!(
         Group::Limits,
         "headcount.limits.owed-keys",

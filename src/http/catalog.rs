@@ -22,7 +22,7 @@ pub async fn services(call: Call) -> Answer {
     let with_instances = flag(&params, "withInstances")?;
     let namespace = call.namespace(&params)?;
     let (page_no, page_size) = page(&params)?;
-    let pattern = NamePattern::of_parts(&params.bound_or("groupNameParam", ""), &params.bound_or("serviceNameParam", ""))?;
+    let pattern = NamePattern::of_parts(&call.pattern(&params, "groupNameParam")?, &call.pattern(&params, "serviceNameParam")?)?;
     let instance = params.bound_or("instance", "");
     let has_instances = flag(&params, "hasIpCount")?;
     let named = call.pictures(&namespace).filter(|picture| pattern.matches(picture.view.key().grouped()));

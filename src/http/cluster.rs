@@ -21,6 +21,7 @@ pub async fn edit(call: Call) -> Answer {
     must_exist(&call, &key, Refusal::NoServiceOfCluster)?;
     check_cluster_name(&cluster)?;
     call.check_cluster_length(&cluster)?;
+    call.check_setting("the size of healthChecker in bytes", &health_checker)?;
     let settings = ClusterSettings {
         checker: checker(&health_checker)?,
         check_port,

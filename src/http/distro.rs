@@ -5,7 +5,7 @@ use crate::http::java;
 use crate::http::peer_auth::{self, Right};
 use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;
-use crate::net::link::{PeerError, PeerRequest};
+use crate::net::link::{BAD_MESSAGE, PeerError, PeerRequest};
 use crate::net::peer_http::{NODE_HEADER, PEER_PATH, read_request, write_reply};
 use actix_web::web::Bytes;
 use std::time::Duration;
@@ -37,6 +37,7 @@ async fn answer_request(call: &Call, request: Result<PeerRequest, NamingError>) 
     let from = call.request.headers().get(NODE_HEADER).and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok()).unwrap_or(0);
     match tokio::time::timeout(DEADLINE, call.edge.desk.answer(from, request)).await {
         Ok(Ok(reply)) => Ok(reply::json_bytes(Bytes::from(write_reply(&reply)))),
+        Ok(Err(PeerError::Status(BAD_MESSAGE, text))) => Err(NamingError::Illegal(text.into())),
         Ok(Err(PeerError::Status(_, text))) => Err(NamingError::Unavailable(text)),
         Ok(Err(_)) => Err(NamingError::NodeStopping),
         Err(_) => Err(NamingError::Unavailable("this took too long".to_string())),

@@ -22,9 +22,6 @@ use std::sync::Arc;
 
 static CLIENT_VERSION: HeaderName = HeaderName::from_static("client-version");
 
-/// Longest address of an instance, characters: that of a host name (RFC 1035).
-pub const ADDRESS_LENGTH_MAX: usize = 255;
-
 /// One request on its way through a handler.
 pub struct Call {
     pub edge: Rc<Edge>,
@@ -36,6 +33,17 @@ pub struct Call {
 impl Call {
     pub fn params(&self) -> Params<'_> {
         Params::new(self.request.query_string(), self.form.as_deref())
+    }
+
+    /// Each parameter is looked up among all of them, so there must not be very many.
+    pub fn check_parameter_count(&self) -> Result<(), NamingError> {
+        let (query, form) = (self.request.query_string().as_bytes(), self.form.as_deref().unwrap_or_default());
+        let max = self.limits().parameters;
+        if query.len() + form.len() <= max {
+            return Ok(());
+        }
+        let count = |encoded: &[u8]| encoded.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).count();
+        within("the number of parameters", count(query) + count(form), max, "headcount.limits.parameters")
     }
 
     /// `User-Agent`, or `Client-Version` where that is missing or empty.
@@ -74,7 +82,7 @@ impl Call {
             return Err(NamingError::NamespaceForbidden(namespace.into_owned()));
         }
         no_control("namespaceId", &namespace)?;
-        within("the length of namespaceId", namespace.chars().count(), self.limits().namespace, "headcount.limits.namespace")?;
+        short("the length of namespaceId", &namespace, self.limits().namespace, "headcount.limits.namespace")?;
         Ok(namespace)
     }
 
@@ -82,9 +90,9 @@ impl Call {
     pub fn key(&self, namespace: &str, grouped: &str) -> Result<ServiceKey, NamingError> {
         let limits = self.limits();
         let key = ServiceKey::new(namespace, grouped);
-        within("the length of serviceName", bare_name(grouped).len(), limits.service_name, "headcount.limits.service-name")?;
-        within("the length of groupName", key.group().len(), limits.group, "headcount.limits.group")?;
-        within("the length of serviceName", grouped.len(), limits.service_name + limits.group + 2, "headcount.limits.service-name")?;
+        short("the length of serviceName", bare_name(grouped), limits.service_name, "headcount.limits.service-name")?;
+        short("the length of groupName", key.group(), limits.group, "headcount.limits.group")?;
+        short("the length of serviceName", grouped, limits.service_name + limits.group + 2, "headcount.limits.service-name")?;
         Ok(key)
     }
 
@@ -96,13 +104,25 @@ impl Call {
     }
 
     pub fn check_cluster_length(&self, cluster: &str) -> Result<(), NamingError> {
-        within("the length of clusterName", cluster.len(), self.limits().cluster, "headcount.limits.cluster")
+        short("the length of clusterName", cluster, self.limits().cluster, "headcount.limits.cluster")
     }
 
     /// An address as a request gives it: not too long, and free of control characters.
     pub fn check_address(&self, ip: &str) -> Result<(), NamingError> {
         no_control("ip", ip)?;
-        within("the length of ip", ip.len(), ADDRESS_LENGTH_MAX, "ADDRESS_LENGTH_MAX")
+        short("the length of ip", ip, self.limits().address, "headcount.limits.address")
+    }
+
+    /// A selector, a health checker, or the value of a switch: something that is kept as long as what it is set for.
+    pub fn check_setting(&self, what: &'static str, text: &str) -> Result<(), NamingError> {
+        within(what, text.len(), self.limits().settings_bytes, "headcount.limits.settings-bytes")
+    }
+
+    /// An expression to search names with, or a part of one; empty if it is missing.
+    pub fn pattern<'p>(&self, params: &Params<'p>, name: &'static str) -> Result<Cow<'p, str>, NamingError> {
+        let pattern = params.bound_or(name, "");
+        short("the length of the pattern", &pattern, self.limits().pattern, "headcount.limits.pattern")?;
+        Ok(pattern)
     }
 
     /// A `metadata` parameter within its limits.
@@ -143,6 +163,11 @@ impl Call {
 /// An error that names the limit, if there is more than it allows.
 pub fn within(what: &'static str, got: usize, max: usize, limit: &'static str) -> Result<(), NamingError> {
     if got <= max { Ok(()) } else { Err(NamingError::OverLimit { what, got, max, limit, kind: LimitKind::Value }) }
+}
+
+/// As [`within`], in characters. No text has more of them than bytes.
+pub fn short(what: &'static str, text: &str, max: usize, limit: &'static str) -> Result<(), NamingError> {
+    if text.len() <= max { Ok(()) } else { within(what, text.chars().count(), max, limit) }
 }
 
 fn no_control(param: &'static str, text: &str) -> Result<(), NamingError> {

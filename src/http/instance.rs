@@ -2,7 +2,7 @@
 
 use crate::actors::pusher::Subscribe;
 use crate::actors::service::{Deregister, EditMetadata, PatchInstance, Register, Update};
-use crate::http::extract::Call;
+use crate::http::extract::{Call, short};
 use crate::http::reply::{self, Answer};
 use crate::model::entry::State;
 use crate::model::error::NamingError;
@@ -74,7 +74,7 @@ pub async fn patch(call: Call) -> Answer {
     };
     let patch = Patch {
         metadata: params.optional("metadata").map(|m| call.metadata(&m)).transpose()?,
-        app: params.optional("app").map(|app| Arc::from(&*app)),
+        app: app(&call, &params)?,
         weight: params.optional("weight").map(|w| double_j(&w)).transpose()?,
         healthy: params.optional("healthy").map(|h| bool_a(&h)),
         enabled: params.optional("enabled").map(|e| bool_a(&e)),
@@ -151,13 +151,19 @@ fn registration(call: &Call, params: &Params<'_>) -> Result<Registration, Naming
         weight,
         enabled: flag("enabled").or_else(|| flag("enable")).unwrap_or(true),
         healthy: flag("healthy").unwrap_or(true),
-        app: Some(params.optional("app").map_or_else(|| call.edge.default_app.clone(), |app| Arc::from(&*app))),
+        app: Some(app(call, params)?.unwrap_or_else(|| call.edge.default_app.clone())),
         metadata: params.optional("metadata").map_or_else(|| Ok(Metadata::default()), |m| call.metadata(&m))?,
     };
     if flag("ephemeral") == Some(false) {
         return Err(NamingError::PersistentUnsupported);
     }
     Ok(registration)
+}
+
+fn app(call: &Call, params: &Params<'_>) -> Result<Option<Arc<str>>, NamingError> {
+    let Some(app) = params.optional("app") else { return Ok(None) };
+    short("the length of app", &app, call.limits().app, "headcount.limits.app")?;
+    Ok(Some(Arc::from(&*app)))
 }
 
 /// Everything about a registration that could be refused, before a service is made for it.
@@ -224,6 +230,9 @@ async fn subscribe(call: &Call, params: &Params<'_>, namespace: &str, grouped: &
         app: text("app"),
         tenant: text("tid"),
     };
+    if subscriber.size() > call.limits().subscriber_bytes {
+        return false;
+    }
     let realm = &call.edge.realm;
     realm.watched.watch(subscriber.service.hash(), realm.clock.now() + ttl_ms + SUBSCRIBE_MS_MAX);
     call.edge.pusher_of(&addr).send(Subscribe { subscriber, ttl_ms }).await.is_ok()

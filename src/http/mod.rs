@@ -206,7 +206,7 @@ impl Edge {
 
     /// Whether the gate lets it pass as a node: it says so, and proves it where there is anything to prove.
     pub fn is_peer(&self, call: &Call) -> bool {
-        call.agent().is_peer() && (self.realm.rules.standalone || peer_auth::check(self, &call.request).is_ok())
+        call.agent().is_peer() && (self.realm.rules.standalone || peer_auth::right(self, &call.request).is_some())
     }
 }
 
@@ -223,7 +223,7 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
     let Some(path) = routed(&edge.context_path, request.uri().path()) else { return reply::not_found(&request) };
     let for_peers = path.starts_with(PEER_PATH);
     // Whoever proves nothing is read no more from than a client.
-    let large = (for_peers || path == java::STATUS_PATH) && peer_auth::check(&edge, &request).is_ok();
+    let large = (for_peers || path == java::STATUS_PATH) && peer_auth::right(&edge, &request).is_some();
     let body = match read_body(&edge, &request, payload, large).await {
         Ok(body) => body,
         Err(e) => return reply::error(&e, &request),
@@ -232,6 +232,9 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
     let naming = path.starts_with(NAMING);
     let form = body.clone().filter(|_| is_form(&request));
     let call = Call { edge: edge.clone(), request: request.clone(), form };
+    if let Err(e) = call.check_parameter_count() {
+        return reply::error(&e, &request);
+    }
     if for_peers && let Some(answer) = distro::answer(&call, &path, body.as_deref().unwrap_or_default()).await {
         return answer.unwrap_or_else(|e| reply::error(&e, &request));
     }

@@ -2,7 +2,8 @@
 //! nothing that is registered in it.
 
 use crate::actors::settings::{DropRecord, NAMESPACES, PutRecord};
-use crate::http::extract::{Call, within};
+use crate::config::Limits;
+use crate::http::extract::{Call, short};
 use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;
 use crate::model::name::PUBLIC;
@@ -13,9 +14,6 @@ use crate::wire::namespaces::{Row, to_json};
 use log::info;
 use uuid::Uuid;
 
-/// As long as Nacos's columns are, characters.
-pub const NAME_CHARS_MAX: usize = 128;
-pub const DESCRIPTION_CHARS_MAX: usize = 256;
 /// Of an id that an operator chooses (Nacos 1.4).
 pub const ID_CHARS_MAX: usize = 128;
 
@@ -49,7 +47,7 @@ fn one(call: &Call, params: &Params<'_>) -> Answer {
 /// `true`; or `false` with nothing changed, where an id is no id, or is taken (Nacos 1.4).
 pub async fn create(call: Call) -> Answer {
     let params = call.params();
-    let namespace = described(&params, "namespaceName")?;
+    let namespace = described(&params, "namespaceName", call.limits())?;
     let id = match params.optional("customNamespaceId") {
         None => Uuid::new_v4().to_string(),
         Some(id) if is_id(&id) && id != PUBLIC => id.into_owned(),
@@ -62,7 +60,7 @@ pub async fn create(call: Call) -> Answer {
 pub async fn update(call: Call) -> Answer {
     let params = call.params();
     let id = params.bound("namespace")?.into_owned();
-    let namespace = described(&params, "namespaceShowName")?;
+    let namespace = described(&params, "namespaceShowName", call.limits())?;
     edit(&call, Edit::Replace { id, namespace }).await
 }
 
@@ -90,15 +88,15 @@ async fn edit(call: &Call, edit: Edit) -> Answer {
     reply::json(&changed)
 }
 
-fn described(params: &Params<'_>, name_param: &'static str) -> Result<Namespace, NamingError> {
+fn described(params: &Params<'_>, name_param: &'static str, limits: &Limits) -> Result<Namespace, NamingError> {
     let name = params.bound(name_param)?;
     if is_blank(&name) {
         return Err(NamingError::required(name_param));
     }
     let description = params.raw("namespaceDesc");
-    within("the length of the namespace's name", name.chars().count(), NAME_CHARS_MAX, "NAME_CHARS_MAX")?;
-    let length = description.as_ref().map_or(0, |text| text.chars().count());
-    within("the length of namespaceDesc", length, DESCRIPTION_CHARS_MAX, "DESCRIPTION_CHARS_MAX")?;
+    short("the length of the namespace's name", &name, limits.namespace_name, "headcount.limits.namespace-name")?;
+    let text = description.as_deref().unwrap_or_default();
+    short("the length of namespaceDesc", text, limits.namespace_description, "headcount.limits.namespace-description")?;
     Ok(Namespace { name: name.into_owned(), description: description.map(|text| text.into_owned()) })
 }
 
@@ -118,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_namespace_has_a_name_within_limits() {
-        let read = |query: &str| described(&Params::new(query, None), "namespaceName");
+        let read = |query: &str| described(&Params::new(query, None), "namespaceName", &Limits::default());
         assert_eq!(read("namespaceName=n&namespaceDesc=d+e"), Ok(Namespace { name: "n".into(), description: Some("d e".into()) }));
         assert_eq!(read("namespaceDesc=d"), Err(NamingError::ParamMissing("namespaceName")));
         assert_eq!(read("namespaceName=%20"), Err(NamingError::required("namespaceName")));

@@ -35,6 +35,7 @@ pub async fn set_switch(call: Call) -> Answer {
     let params = call.params();
     let debug = flag(&params, "debug")?;
     let (entry, value) = (params.bound("entry")?, params.bound("value")?);
+    call.check_setting("the size of value in bytes", &value)?;
     let before = call.edge.realm.switches.load().as_ref().clone();
     call.edge.realm.switches.set(&entry, &value)?;
     // What changes nothing is not stored: it would only hide an earlier record. With `debug` it holds on this node alone.

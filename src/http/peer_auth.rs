@@ -17,19 +17,22 @@ pub enum Right {
     Legacy,
 }
 
-/// Refused: 403, and nothing has changed.
+/// Refused: 403, counted, and nothing has changed. Once a call.
 pub fn check(edge: &Edge, request: &HttpRequest) -> Result<Right, NamingError> {
+    right(edge, request).ok_or_else(|| {
+        edge.realm.metrics.peers_refused.add(1);
+        NamingError::Forbidden(Cow::Borrowed("this call is for nodes of the cluster: the cluster secret is missing or wrong"))
+    })
+}
+
+/// By what right it is made, if by any.
+pub fn right(edge: &Edge, request: &HttpRequest) -> Option<Right> {
     let sent = request.headers().get(SECRET_HEADER).map(|value| value.as_bytes());
     match (&edge.cluster_secret, sent) {
-        (Some(secret), Some(sent)) if same(secret, sent) => return Ok(Right::Member),
-        (None, _) if edge.insecure_peers => return Ok(Right::Member),
-        _ => {}
+        (Some(secret), Some(sent)) if same(secret, sent) => Some(Right::Member),
+        (None, _) if edge.insecure_peers => Some(Right::Member),
+        _ => java_peer(edge, request).map(|_| Right::Legacy),
     }
-    if java_peer(edge, request).is_some() {
-        return Ok(Right::Legacy);
-    }
-    edge.realm.metrics.peers_refused.add(1);
-    Err(NamingError::Forbidden(Cow::Borrowed("this call is for nodes of the cluster: the cluster secret is missing or wrong")))
 }
 
 /// The Java node that calls, by its address. Java nodes do not say who they are: those at one address are one to us.

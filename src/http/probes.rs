@@ -98,6 +98,12 @@ async fn verbose(call: &Call, body: &mut String) {
     for member in &members {
         line("  member", seen(member, member.addr == own_address(call), edge.realm.now_ms()));
     }
+    for stranger in &picture.strangers {
+        line("  not listed here", format!("{stranger}, which has this node in its own list"));
+    }
+    for member in picture.members.iter().filter(|member| member.list.is_some_and(|list| list != picture.list)) {
+        line("  another member list", format!("{} goes by one that differs from this node's", member.address));
+    }
     line("level", level(edge.status(), picture.levelled, alive));
     if let Some(lost) = &picture.lost {
         line("not listed", lost.clone());
@@ -211,6 +217,11 @@ const METRICS: &[Metric] = &[
         name: "headcount_peers_refused",
         help: "Calls of peers refused for a wrong or missing secret",
         read: |s| Reading::Count(s.counters.peers_refused.get()),
+    },
+    Metric {
+        name: "headcount_lists_skipped",
+        help: "Services and instances in lists of Java nodes that nothing may be registered with",
+        read: |s| Reading::Count(s.counters.lists_skipped.get()),
     },
     Metric { name: "headcount_members", help: "Listed nodes, this one included", read: |s| Reading::Level(s.members.1) },
     Metric { name: "headcount_members_up", help: "Those among them that are Ready", read: |s| Reading::Level(s.members.0) },

@@ -4,6 +4,7 @@ use crate::actors::realm::Picture;
 use crate::actors::service::{CreateService, DeleteService, EditService, ServiceEdit};
 use crate::http::extract::Call;
 use crate::http::reply::{self, Answer};
+use crate::model::cluster::Selector;
 use crate::model::error::NamingError;
 use crate::model::name::{DEFAULT_GROUP, GROUP_SEPARATOR, ServiceKey};
 use crate::model::service::Refusal;
@@ -32,7 +33,7 @@ pub async fn create(call: Call) -> Answer {
     let edit = ServiceEdit {
         protect_threshold,
         metadata: call.metadata(&params.bound_or("metadata", ""))?,
-        selector: selector(&decoded_once_more(&params.bound_or("selector", "")))?,
+        selector: checked_selector(&call, &params.bound_or("selector", ""))?,
     };
     call.ask(key, CreateService(edit)).await?;
     Ok(reply::ok(&call.request))
@@ -47,10 +48,15 @@ pub async fn edit(call: Call) -> Answer {
     let edit = ServiceEdit {
         protect_threshold,
         metadata: call.metadata(&params.or("metadata", ""))?,
-        selector: selector(&decoded_once_more(&params.or("selector", "")))?,
+        selector: checked_selector(&call, &params.or("selector", ""))?,
     };
     call.ask(key, EditService(edit)).await?;
     Ok(reply::ok(&call.request))
+}
+
+fn checked_selector(call: &Call, text: &str) -> Result<Selector, NamingError> {
+    call.check_setting("the size of selector in bytes", text)?;
+    selector(&decoded_once_more(text))
 }
 
 pub async fn delete(call: Call) -> Answer {
@@ -104,7 +110,7 @@ pub async fn list(call: Call) -> Answer {
 pub async fn names(call: Call) -> Answer {
     let params = call.params();
     let one = params.bound_or("namespaceId", "");
-    let pattern = NamePattern::containing(&params.bound_or("expr", ""))?;
+    let pattern = NamePattern::containing(&call.pattern(&params, "expr")?)?;
     let responsible_only = bool_s(&params.bound_or("responsibleOnly", "false"))?;
     let namespaces: Vec<Arc<str>> = match is_blank(&one) {
         true => call.edge.realm.index.namespaces(),

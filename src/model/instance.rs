@@ -1,7 +1,7 @@
 //! An instance: who it is ([`InstanceKey`]), what its operator says of it ([`Record`]), and the rules both must keep.
 
 use crate::model::error::NamingError;
-use crate::model::name::hash_parts;
+use crate::model::name::{check_cluster_name, hash_parts};
 use std::fmt;
 use std::sync::Arc;
 
@@ -235,6 +235,14 @@ pub fn check_instance(ip: &str, port: i32, weight: f64) -> Result<(), NamingErro
         return Err(NamingError::WeightRange);
     }
     Ok(())
+}
+
+/// What every instance keeps, one made up from a beat too; nodes hold each other to it.
+pub fn check_key(key: &InstanceKey) -> Result<(), NamingError> {
+    if key.port < 0 || key.ip.is_empty() || key.ip.chars().any(char::is_control) {
+        return Err(NamingError::AddressFormat);
+    }
+    check_cluster_name(&key.cluster)
 }
 
 /// Four groups of one to three digits; octets up to 999 pass, as in 1.1.4.

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub const STAMP_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
 const COUNTER_BITS: u32 = 16;
+/// No clock was ever there: the year 6429. What says so is damaged, and a clock that followed it could soon not go on.
+const MILLIS_END: u64 = 1 << 47;
 
 /// A version: ordered by time, then by the process that minted it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +25,11 @@ pub struct Stamp {
 
 impl Stamp {
     pub const ZERO: Stamp = Stamp { time: 0, node: 0 };
+
+    /// The first hybrid time of a millisecond.
+    pub fn time_of(millis: u64) -> u64 {
+        millis.min(u64::MAX >> COUNTER_BITS) << COUNTER_BITS
+    }
 
     /// The millisecond part, epoch ms.
     pub fn millis(self) -> u64 {
@@ -79,8 +86,7 @@ impl HybridClock {
     /// Takes note of a time seen elsewhere (a peer's stamp or clock, the mark on disk): from here on we mint greater ones.
     pub fn observe(&self, time: u64, now: Millis) -> Result<(), StampAhead> {
         self.check(time, now)?;
-        self.raise(time, now);
-        Ok(())
+        self.raise(time, now)
     }
 
     /// Whether [`observe`](Self::observe) would take it; changes nothing.
@@ -89,10 +95,14 @@ impl HybridClock {
         if ahead_ms > STAMP_AHEAD_MS_MAX { Err(StampAhead { ahead_ms }) } else { Ok(()) }
     }
 
-    /// As [`observe`](Self::observe), for a source that is trusted whatever it says (our own mark on disk).
-    pub fn raise(&self, time: u64, now: Millis) {
+    /// As [`observe`](Self::observe), for a source that is trusted whatever hour it says (our own disk).
+    pub fn raise(&self, time: u64, now: Millis) -> Result<(), StampAhead> {
+        if time >> COUNTER_BITS >= MILLIS_END {
+            return Err(StampAhead { ahead_ms: (time >> COUNTER_BITS).saturating_sub(self.now_ms(now)) });
+        }
         self.highest.fetch_max(time, Ordering::AcqRel);
         self.anchor.fetch_max((time >> COUNTER_BITS).saturating_sub(now.0), Ordering::AcqRel);
+        Ok(())
     }
 
     /// The clock's present, epoch ms.

@@ -43,6 +43,9 @@ pub enum PeerRequest {
     },
 }
 
+/// The status of the answer to a message that no node may send.
+pub const BAD_MESSAGE: u16 = 400;
+
 /// What a peer answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PeerReply {

@@ -32,7 +32,12 @@ impl MemberFeed {
                 let mut file = WatchedFile::new(&path);
                 loop {
                     match file.changed().await {
-                        Some(text) => tell(&roster, list(parse_cluster_conf(&text, port))).await,
+                        Some(text) => match list(parse_cluster_conf(&text, port)) {
+                            members if members.is_empty() => {
+                                warn!(path:% = path.display(); "the member list names no member: the last one stands");
+                            }
+                            members => tell(&roster, members).await,
+                        },
                         None => warn!(path:% = path.display(); "there is no member list: the last one stands"),
                     }
                 }

@@ -86,6 +86,14 @@ pub struct Subscriber {
     pub tenant: Arc<str>,
 }
 
+impl Subscriber {
+    /// Bytes of what it says of itself.
+    pub fn size(&self) -> usize {
+        let names = self.service.namespace().len() + self.service.grouped().len();
+        names + self.clusters.len() + self.agent.len() + self.app.len() + self.tenant.len()
+    }
+}
+
 /// What shapes a document: subscribers of one service and form are sent the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Form {

@@ -199,6 +199,7 @@ mod tests {
             expires: true,
             empty_after_ms: 0,
             instances_max: 9,
+            clusters_max: 100,
         };
         let start = Millis(100_000);
         let survey = |service: &Service, ms| {

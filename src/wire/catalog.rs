@@ -9,7 +9,7 @@ use crate::wire::host_list::instance_id;
 use crate::wire::metadata::MetadataJson;
 use crate::wire::selector::SelectorJson;
 use serde::{Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Shown for every cluster, whatever was set (Nacos 1.1.4).
 const DEFAULT_PORT: i32 = 80;
@@ -118,10 +118,11 @@ struct CatalogService<'v> {
 impl<'v> CatalogDetail<'v> {
     pub fn of(view: &'v ServiceView) -> CatalogDetail<'v> {
         let settings = view.settings();
+        let inhabited: HashSet<&str> = view.shown().map(|e| &*e.key.cluster).collect();
         let cluster = |(name, settings): (&'v str, ClusterSettings)| CatalogCluster {
             service: view.key().grouped(),
             name,
-            is_empty: !view.shown().any(|e| *e.key.cluster == *name),
+            is_empty: !inhabited.contains(name),
             settings,
         };
         CatalogDetail {

@@ -1,13 +1,11 @@
 //! Regular expressions that callers search names with. A pattern must match the whole of `group@@name:[]`, which is what Nacos 1.x matches
 //! against. The syntax is that of the `regex` crate: no look-around, no back references, and in return no pattern that takes for ever.
 
-use crate::model::error::{LimitKind, NamingError};
+use crate::model::error::NamingError;
 use crate::model::name::GROUP_SEPARATOR;
 use crate::wire::form::is_blank;
 use regex::{Regex, RegexBuilder};
 
-/// Bytes of a pattern; longer than any name, short enough to be sought in very many.
-pub const PATTERN_BYTES_MAX: usize = 1_024;
 /// Bytes a compiled pattern may take.
 const COMPILED_BYTES_MAX: usize = 256 * 1024;
 /// What Nacos's text form of a service has behind its name.
@@ -46,11 +44,6 @@ impl NamePattern {
     }
 
     fn whole(pattern: &str) -> Result<NamePattern, NamingError> {
-        let (got, max) = (pattern.len(), PATTERN_BYTES_MAX);
-        if got > max {
-            let what = "the length of the pattern in bytes";
-            return Err(NamingError::OverLimit { what, got, max, limit: "PATTERN_BYTES_MAX", kind: LimitKind::Value });
-        }
         let compile = |pattern: &str| {
             let regex = RegexBuilder::new(pattern).size_limit(COMPILED_BYTES_MAX).build();
             regex.map_err(|e| NamingError::Illegal(e.to_string().into()))

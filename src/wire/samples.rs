@@ -22,6 +22,7 @@ fn with_moment<R>(event: impl FnOnce(&Moment<'_>) -> R) -> R {
         expires: true,
         empty_after_ms: u64::MAX,
         instances_max: 100,
+        clusters_max: 100,
     };
     event(&moment)
 }

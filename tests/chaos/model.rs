@@ -20,6 +20,9 @@ pub const HEALED_MS: Ms = 15_000;
 pub const GONE_MS: Ms = 40_000;
 /// O2: the same, until it is shown unhealthy.
 pub const UNHEALTHY_MS: Ms = 25_000;
+/// O2: both, while nothing has failed.
+pub const GONE_CALM_MS: Ms = 32_000;
+pub const UNHEALTHY_CALM_MS: Ms = 17_000;
 /// O2: after a start from a snapshot, counted from Ready.
 pub const GONE_AFTER_SNAPSHOT_MS: Ms = 31_000;
 /// What is lost when all nodes are killed at once: the time between two snapshots, and a second.
@@ -231,7 +234,7 @@ impl Model {
             Life::Unborn => Some("was never registered"),
             Life::Alive | Life::Leaving => None,
             Life::Silent { since } if sent > self.gone_by(since, node) => Some("its client is dead"),
-            Life::Silent { since } if healthy && self.nodes[node].restored_at.is_none() && sent > since + UNHEALTHY_MS => {
+            Life::Silent { since } if healthy && self.nodes[node].restored_at.is_none() && sent > since + self.unhealthy_ms() => {
                 Some("still healthy though its client is dead")
             }
             Life::Silent { .. } => None,
@@ -248,7 +251,16 @@ impl Model {
     /// When one that ended at `end` may no longer be shown.
     pub fn gone_by(&self, end: Ms, node: usize) -> Ms {
         let restored = self.nodes[node].restored_at.map_or(0, |ready| ready + GONE_AFTER_SNAPSHOT_MS);
-        restored.max(end + GONE_MS)
+        restored.max(end + if self.has_failed() { GONE_MS } else { GONE_CALM_MS })
+    }
+
+    fn unhealthy_ms(&self) -> Ms {
+        if self.has_failed() { UNHEALTHY_MS } else { UNHEALTHY_CALM_MS }
+    }
+
+    /// Whether anything was done to a node or a link in this run.
+    fn has_failed(&self) -> bool {
+        !self.cuts.is_empty() || self.nodes.iter().any(|node| !node.downs.is_empty())
     }
 
     /// Whether what `heard` says may have died with the node that heard it.

@@ -104,7 +104,7 @@ impl SimNode {
             let rules = RealmRules { standalone: false, ..RealmRules::default() };
             let mut realm = Realm::new(birth.id, birth.id ^ 0x5555, Clock::beginning_at(birth.wall), rules);
             realm.pause = Arc::new(PauseWatch::told_by(told, realm.clock.clone()));
-            realm.stamps.raise(birth.mark, realm.clock.now());
+            realm.stamps.raise(birth.mark, realm.clock.now()).expect("a mark of its own");
             let core = Core::start(CoreParts {
                 disk: None,
                 realm: Arc::new(realm),

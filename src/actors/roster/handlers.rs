@@ -1,6 +1,8 @@
 //! What each message does to the roster.
 
 use super::*;
+use crate::model::stamp::STAMP_AHEAD_MS_MAX;
+use crate::net::link::BAD_MESSAGE;
 
 impl Handler<Listed> for RosterActor {
     type Result = ();
@@ -22,18 +24,23 @@ impl Handler<Begin> for RosterActor {
 }
 
 impl Handler<HeartbeatCame> for RosterActor {
-    type Result = Option<Heartbeat>;
+    type Result = Result<Heartbeat, PeerError>;
     fn handle(&mut self, HeartbeatCame(heartbeat): HeartbeatCame, ctx: &mut Self::Context) -> Self::Result {
         if !self.believe(&heartbeat) {
-            return None;
+            return Err(PeerError::Status(
+                BAD_MESSAGE,
+                format!("the clock of this heartbeat is over {} h ahead of this node's", STAMP_AHEAD_MS_MAX / 3_600_000),
+            ));
         }
         let now = self.realm.clock.now();
         let (from, status) = (heartbeat.address.clone(), heartbeat.status);
         let root = self.realm.index.sums().root();
         self.on(roster::Event::Received { heartbeat, root }, ctx);
         self.warm(warmup::Event::Answers { peer: from.clone(), status }, ctx);
-        let Myself::Found(me) = self.roster.myself().clone() else { return None };
-        Some(self.roster.heartbeat(&from, me, root, self.realm.stamps.highest(now), now))
+        let Myself::Found(me) = self.roster.myself().clone() else {
+            return Err(PeerError::Status(503, "this node does not know itself yet".to_string()));
+        };
+        Ok(self.roster.heartbeat(&from, me, root, self.realm.stamps.highest(now), now))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::model::heartbeat::Heartbeat;
 use crate::model::peer::PeerAddr;
 use crate::model::status::ServerStatus;
+use crate::net::link::PeerError;
 use crate::protocol::roster::peer::PeerState;
 use actix::prelude::*;
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ pub struct MemberRow {
     /// How long ago it was heard, ms.
     pub heard_ms: Option<u64>,
     pub id: Option<u64>,
+    /// Hash of its member list, as it last said.
+    pub list: Option<u64>,
 }
 
 /// The members as this node sees them at one moment.
@@ -33,6 +36,10 @@ pub struct PeersPicture {
     pub unreached: BTreeMap<u64, Vec<PeerAddr>>,
     /// Merged and listed nodes, this one included.
     pub levelled: (usize, usize),
+    /// Nodes that have this one in their list and are not in ours.
+    pub strangers: Vec<PeerAddr>,
+    /// Hash of our member list.
+    pub list: u64,
 }
 
 // === messages ===
@@ -53,7 +60,7 @@ pub struct Begin {
 
 /// A peer's heartbeat came in: answered with ours.
 #[derive(Message)]
-#[rtype(result = "Option<Heartbeat>")]
+#[rtype(result = "Result<Heartbeat, PeerError>")]
 pub struct HeartbeatCame(pub Heartbeat);
 
 #[derive(Message)]

@@ -157,7 +157,17 @@ mod tests {
         fn at<R>(&mut self, event: impl FnOnce(&mut Service, &mut LastLists, &Moment<'_>) -> R) -> R {
             let judging = &JudgingRules::ALONE;
             let (owner, checks, expires, empty_after_ms, instances_max) = (true, true, true, u64::MAX, 3);
-            let at = Moment { now: self.now, clock: &self.clock, judging, owner, checks, expires, empty_after_ms, instances_max };
+            let at = Moment {
+                now: self.now,
+                clock: &self.clock,
+                judging,
+                owner,
+                checks,
+                expires,
+                empty_after_ms,
+                instances_max,
+                clusters_max: 1_000,
+            };
             event(&mut self.service, &mut self.lists, &at)
         }
 

@@ -55,7 +55,11 @@ impl Archive {
         match self.disk.read(CLOCK_NAME).await {
             Ok(None) => {}
             Ok(Some(bytes)) => match read_clock(&bytes) {
-                Ok(mark) => self.realm.stamps.raise(mark, self.realm.clock.now()),
+                Ok(mark) => {
+                    if let Err(e) = self.realm.stamps.raise(mark, self.realm.clock.now()) {
+                        warn!(file = CLOCK_NAME; "the clock starts from the machine's: a {e}");
+                    }
+                }
                 Err(e) => warn!(file = CLOCK_NAME; "the clock starts from the machine's: the file {e}"),
             },
             Err(e) => warn!("{e}: the clock starts from the machine's"),

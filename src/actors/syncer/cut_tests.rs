@@ -23,7 +23,7 @@ fn realm(sizes: &[usize]) -> Realm {
         let mut service = Service::new(key, now, 0);
         let judging = &JudgingRules::ALONE;
         let (owner, checks, expires, empty_after_ms, instances_max) = (true, true, true, u64::MAX, usize::MAX);
-        let at = Moment { now, clock: &realm.stamps, judging, owner, checks, expires, empty_after_ms, instances_max };
+        let at = Moment { now, clock: &realm.stamps, judging, owner, checks, expires, empty_after_ms, instances_max, clusters_max: 1_000 };
         for port in 0..*size as i32 {
             let key = InstanceKey::new("DEFAULT", "10.0.0.1", port);
             let made = Registration { key, weight: 1.0, enabled: true, healthy: true, app: None, metadata: large() };

@@ -176,7 +176,22 @@ impl Service {
                 kind: LimitKind::Value,
             });
         }
+        self.room_for_cluster(&key.cluster, at)?;
         Ok(self.blank(key, at.now))
+    }
+
+    /// A cluster's name stays as long as the service.
+    pub(super) fn room_for_cluster(&self, cluster: &str, at: &Moment<'_>) -> Result<(), NamingError> {
+        if self.clusters.len() < at.clusters_max || self.clusters.contains(cluster) {
+            return Ok(());
+        }
+        Err(NamingError::OverLimit {
+            what: "the number of clusters of the service",
+            got: self.clusters.len() + 1,
+            max: at.clusters_max,
+            limit: "headcount.limits.clusters-per-service",
+            kind: LimitKind::Value,
+        })
     }
 
     /// An id by the instance's metadata: the smallest number no instance here has, or the simple form.

@@ -19,6 +19,8 @@ mod listed;
 mod merge;
 mod operators;
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod sharing_tests;
 #[cfg(test)]
 mod tests;
@@ -55,6 +57,8 @@ pub struct Moment<'a> {
     pub empty_after_ms: u64,
     /// `headcount.limits.instances-per-service`, tombstones included.
     pub instances_max: usize,
+    /// `headcount.limits.clusters-per-service`, of clusters that clients and operators make here.
+    pub clusters_max: usize,
 }
 
 impl Moment<'_> {

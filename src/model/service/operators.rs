@@ -148,6 +148,7 @@ impl Service {
     pub fn edit_cluster(&mut self, cluster: &str, settings: ClusterSettings, at: &Moment<'_>) -> Result<Change, NamingError> {
         self.must_exist(Refusal::NoServiceOfCluster)?;
         check_cluster_name(cluster)?;
+        self.room_for_cluster(cluster, at)?;
         let mut all = self.settings.settings().clone();
         all.clusters.insert(cluster.into(), settings);
         Ok(self.set_settings(at.mint(), Some(all), at))

@@ -17,7 +17,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    fn alone() -> Node {
+    pub(super) fn alone() -> Node {
         Node::with(1, JudgingRules::ALONE)
     }
 
@@ -41,6 +41,7 @@ impl Node {
             expires: true,
             empty_after_ms: 180_000,
             instances_max: 100,
+            clusters_max: 50,
         }
     }
 

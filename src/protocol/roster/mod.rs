@@ -36,6 +36,10 @@ pub const REFUSALS_MAX: u32 = 2;
 pub const ROOT_DIFFERS_MS: u64 = 2_000;
 /// Cut off from all others for longer: what we hold may have been deleted and forgotten elsewhere.
 pub const CUT_OFF_MS_MAX: u64 = 50 * 60 * 1_000;
+/// Nodes that have us in their list, and are not in ours, that are remembered.
+pub const STRANGERS_MAX: usize = 16;
+/// For so long after they were last heard.
+pub const STRANGER_MS: u64 = 60_000;
 /// Members of one list.
 pub const MEMBERS_MAX: usize = 1_024;
 
@@ -119,7 +123,7 @@ pub enum Effect {
         address: PeerAddr,
         id: u64,
     },
-    /// A heartbeat from an address that is not in our list; it is answered and changes nothing.
+    /// A heartbeat from an address that is not in our list, for the first time in a while; it is answered and changes nothing.
     Stranger(PeerAddr),
 }
 
@@ -135,6 +139,8 @@ pub struct Roster {
     heard_floor: Millis,
     /// The last moment any peer was heard, or we began to listen.
     heard_any: Millis,
+    /// Nodes that are not listed, and when they were last heard.
+    strangers: BTreeMap<PeerAddr, Millis>,
 }
 
 impl Roster {
@@ -150,6 +156,7 @@ impl Roster {
             shaken_at: None,
             heard_floor: Millis::ZERO,
             heard_any: now,
+            strangers: BTreeMap::new(),
         }
     }
 
@@ -239,6 +246,11 @@ impl Roster {
         let reached = self.peers.get(from).and_then(|peer| peer.heartbeat.as_ref()).map_or(&[][..], |heartbeat| &heartbeat.live);
         let needs = |(address, peer): &(&PeerAddr, &Peer)| *address != from && peer.state != PeerState::Down && !reached.contains(address);
         self.peers.iter().filter(needs).map(|(address, _)| address.clone()).collect()
+    }
+
+    /// Nodes that have us in their list and are not in ours.
+    pub fn strangers(&self, now: Millis) -> Vec<PeerAddr> {
+        self.strangers.iter().filter(|(_, heard)| now.since(**heard) < STRANGER_MS).map(|(address, _)| address.clone()).collect()
     }
 
     /// Since when every listed peer has been up without a break.

@@ -42,6 +42,7 @@ impl Roster {
         for address in others {
             self.peers.entry(address.clone()).or_insert_with(|| Peer { silent_since: now, next_at: now, ..Peer::default() });
         }
+        self.strangers.retain(|address, _| !members.contains(address));
         self.members = members;
     }
 
@@ -93,7 +94,7 @@ impl Roster {
             return;
         }
         let Some(peer) = self.peers.get(&address) else {
-            effects.push(Effect::Stranger(address));
+            self.meet_stranger(address, now, effects);
             return;
         };
         // Who answers at an address lives there; another who claims it has to wait until our own call finds it there.
@@ -103,6 +104,16 @@ impl Roster {
             return;
         }
         self.heard(&address, heartbeat, root, now, effects);
+    }
+
+    fn meet_stranger(&mut self, address: PeerAddr, now: Millis, effects: &mut Vec<Effect>) {
+        self.strangers.retain(|_, heard| now.since(*heard) < STRANGER_MS);
+        if self.strangers.contains_key(&address) {
+            self.strangers.insert(address, now);
+        } else if self.strangers.len() < STRANGERS_MAX {
+            self.strangers.insert(address.clone(), now);
+            effects.push(Effect::Stranger(address));
+        }
     }
 
     fn heard(&mut self, address: &PeerAddr, heartbeat: Heartbeat, root: u64, now: Millis, effects: &mut Vec<Effect>) {

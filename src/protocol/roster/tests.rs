@@ -282,3 +282,16 @@ fn a_node_alone_for_an_hour_was_cut_off_only_if_the_others_were_together() {
     check("b answers; pause 3000000; b answers state WARMING live ac", expect!["up b, owners ab, owners a"]);
     check("list a; +3600000; list abc; b answers live ac", expect!["left b, left c, up b, owners abc"]);
 }
+
+#[test]
+fn a_stranger_is_named_once_and_until_it_is_listed_or_has_gone() {
+    let mut script = run("x calls; +1000; x calls; +59999; x calls");
+    assert_eq!(script.seen.iter().filter(|effect| *effect == "stranger x").count(), 1);
+    assert_eq!(script.roster.strangers(script.now), [addr("x")]);
+    script.step("list abcx");
+    assert_eq!(script.roster.strangers(script.now), []);
+    script.step("list abc");
+    script.step("x calls");
+    assert_eq!(script.roster.strangers(script.now), [addr("x")]);
+    assert_eq!(script.roster.strangers(script.now + STRANGER_MS), []);
+}

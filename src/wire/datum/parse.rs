@@ -6,7 +6,7 @@ use super::words::{ByWord, StampJson, StateWord, stamp};
 use crate::model::datum::{Datum, DatumBody, LegacyInstance};
 use crate::model::entry::{EntryVersion, Stamped, Status};
 use crate::model::error::NamingError;
-use crate::model::instance::{InstanceId, InstanceKey, Metadata, MetadataPair, Record};
+use crate::model::instance::{InstanceId, InstanceKey, Metadata, MetadataPair, Record, check_key};
 use crate::model::name::{DEFAULT_CLUSTER, ServiceKey};
 use crate::model::service::Incoming;
 use crate::model::stamp::Stamp;
@@ -18,6 +18,8 @@ use std::fmt;
 use std::sync::Arc;
 
 const WEIGHT: f64 = 1.0;
+/// Records made up from a beat have rank 0, all others this.
+const RANK_MAX: u8 = 1;
 
 /// The datums of a map, in its order. Left out: keys that are no lists of ephemeral instances, and `null` where a Java node
 /// should have said what it has. Unknown members are ignored.
@@ -175,7 +177,11 @@ impl InstanceRead<'_> {
         let status =
             Status { state: state.0, life: stamp(life), judgement: Stamp { time: judgement.0.0, node: judgement.1.0 }, by: judgement.2.0 };
         let silence_ms = self.silence;
+        if rank > RANK_MAX {
+            return Err(format!("{}: a record of rank {rank}", self.address()));
+        }
         let (key, record) = self.key_and_record()?;
+        check_key(&key).map_err(|e| format!("{key}: {e}"))?;
         Ok(EntryVersion { key, stamped: Stamped { rank, stamp: stamped, record: Arc::new(record) }, status, silence_ms })
     }
 

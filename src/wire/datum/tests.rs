@@ -55,7 +55,7 @@ fn view(datum: &Datum, now: Millis) -> ServiceView {
     let clock = HybridClock::new(1, 0, now);
     let judging = &JudgingRules::ALONE;
     let (owner, checks, expires, empty_after_ms, instances_max) = (true, true, true, u64::MAX, 1_000);
-    let at = Moment { now, clock: &clock, judging, owner, checks, expires, empty_after_ms, instances_max };
+    let at = Moment { now, clock: &clock, judging, owner, checks, expires, empty_after_ms, instances_max, clusters_max: 1_000 };
     let mut service = Service::new(Arc::new(datum.key.clone()), now, 0);
     if let DatumBody::Stamped(incoming) = &datum.body {
         let _ = service.merge(incoming.clone(), &at);
@@ -243,15 +243,14 @@ fn any_record() -> impl Strategy<Value = Record> {
 }
 
 fn any_key() -> impl Strategy<Value = InstanceKey> {
-    (".{1,4}", ".{0,6}", any::<i32>()).prop_map(|(cluster, ip, port)| InstanceKey::new(&cluster, &ip, port))
+    ("[0-9a-zA-Z-]{1,4}", "[^\\p{Cc}]{1,6}", 0..i32::MAX).prop_map(|(cluster, ip, port)| InstanceKey::new(&cluster, &ip, port))
 }
 
 fn any_version() -> impl Strategy<Value = EntryVersion> {
     let state = prop::sample::select(vec![State::Healthy, State::Unhealthy, State::Expired, State::Deregistered]);
     let by = prop::sample::select(vec![By::Client, By::Beat, By::Timeout, By::Operator]);
     let status = (state, any_stamp(), any_stamp(), by).prop_map(|(state, life, judgement, by)| Status { state, life, judgement, by });
-    let stamped =
-        (any::<u8>(), any_stamp(), any_record()).prop_map(|(rank, stamp, record)| Stamped { rank, stamp, record: Arc::new(record) });
+    let stamped = (0..=1u8, any_stamp(), any_record()).prop_map(|(rank, stamp, record)| Stamped { rank, stamp, record: Arc::new(record) });
     (any_key(), stamped, status, any::<Option<u64>>()).prop_map(|(key, stamped, status, silence_ms)| EntryVersion {
         key,
         stamped,
