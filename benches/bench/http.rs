@@ -36,7 +36,7 @@ impl Workload {
         Workload { name: name.to_string(), prepare, requests, count: None, fresh: false, churn: false, changing: None, targets: [None; 2] }
     }
 
-    fn to_reach(self, of_floor: f64, of_rival: Option<f64>) -> Workload {
+    fn reaching(self, of_floor: f64, of_rival: Option<f64>) -> Workload {
         Workload { targets: [Some(of_floor), of_rival], ..self }
     }
 }
@@ -239,7 +239,7 @@ fn list_of(hosts: u64, changing: bool, headers: Headers) -> Workload {
     let name = format!("list, {hosts} hosts{}", if changing { ", changing" } else { "" });
     let mut workload = Workload::new(&name, vec![(vec![crowd.register(headers)], hosts)], vec![crowd.list(headers)]);
     workload.changing = changing.then(|| crowd.register(headers));
-    if hosts == 10 && !changing { workload.to_reach(0.85, Some(3.0)) } else { workload }
+    if hosts == 10 && !changing { workload.reaching(0.85, Some(3.0)) } else { workload }
 }
 
 fn register_in(instances: u64, headers: Headers) -> Workload {
@@ -271,11 +271,11 @@ fn mix(headers: Headers) -> Workload {
 }
 
 fn register_existing(headers: Headers) -> Workload {
-    Workload::new("register, existing service", vec![known(MANY, headers)], vec![MANY.register(headers)]).to_reach(0.5, Some(2.0))
+    Workload::new("register, existing service", vec![known(MANY, headers)], vec![MANY.register(headers)]).reaching(0.5, Some(2.0))
 }
 
 fn beat(headers: Headers) -> Workload {
-    Workload::new("beat, full in the query", vec![known(MANY, headers)], vec![MANY.beat(headers)]).to_reach(0.75, Some(3.5))
+    Workload::new("beat, full in the query", vec![known(MANY, headers)], vec![MANY.beat(headers)]).reaching(0.75, Some(3.5))
 }
 
 /// What two workers are compared by with one.
@@ -302,8 +302,8 @@ pub fn workloads(quick: bool, headers: Headers) -> Vec<Workload> {
     all.push(register_existing(headers));
     let new = Crowd { name: "new", services: 9_999_999, instances: 1 };
     all.push(Workload { count: Some(20_000), fresh: true, ..Workload::new("register, new service", vec![], vec![new.register(headers)]) });
-    all.push(deregister(Crowd { name: "gone", services: 2_000, instances: 10 }, headers).to_reach(0.45, None));
-    all.push(mix(headers).to_reach(0.7, Some(3.0)));
+    all.push(deregister(Crowd { name: "gone", services: 2_000, instances: 10 }, headers).reaching(0.45, None));
+    all.push(mix(headers).reaching(0.7, Some(3.0)));
     all.extend([10, 10_000].map(|n| register_in(n, headers)));
     if !quick {
         all.push(register_in(1_000, headers));
