@@ -48,6 +48,8 @@ pub struct Metrics {
     /// Calls of peers refused for a wrong or missing secret.
     pub peers_refused: Counter,
     pub peer_lines: Seldom,
+    /// Calls of peers that came long after their senders had stopped to wait.
+    pub calls_late: Counter,
     /// Requests of clients refused: bad input, or over a limit.
     pub requests_refused: Counter,
     pub request_lines: Seldom,

@@ -96,7 +96,11 @@ impl Node {
         let pause = PauseTicker::start(realm.pause.clone()).map_err(StartError::Thread)?;
         let push_home = Arbiter::new();
         let pushers = start_pushers(&config, &realm, &push_home.handle())?;
-        let link = Rc::new(HttpLink::new(&config, realm.stamps.node()));
+        let sent_clock = {
+            let realm = realm.clone();
+            Rc::new(move || realm.now_ms())
+        };
+        let link = Rc::new(HttpLink::new(&config, realm.stamps.node(), sent_clock));
         let core = Core::start(CoreParts {
             realm,
             link,

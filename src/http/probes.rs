@@ -227,6 +227,11 @@ const METRICS: &[Metric] = &[
         read: |s| Reading::Count(s.counters.lists_skipped.get()),
     },
     Metric {
+        name: "headcount_calls_late",
+        help: "Calls of peers that came long after their senders had stopped to wait, and were not taken",
+        read: |s| Reading::Count(s.counters.calls_late.get()),
+    },
+    Metric {
         name: "headcount_requests_refused",
         help: "Requests of clients refused for what they ask, or for a limit",
         read: |s| Reading::Count(s.counters.requests_refused.get()),

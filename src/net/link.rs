@@ -43,6 +43,9 @@ pub enum PeerRequest {
     },
 }
 
+/// A caller waits no longer, ms. A call that is under way for longer comes from a connection that outlived a cut.
+pub const CALL_MS_MAX: u64 = 2_500;
+
 /// The status of the answer to a message that no node may send.
 pub const BAD_MESSAGE: u16 = 400;
 
