@@ -16,6 +16,11 @@ const BEAT_MS: u64 = 5_000;
 /// How long a client waits for an answer before it tries the next node.
 const PATIENCE_MS: u64 = 3_000;
 const AGAIN_MS: u64 = 1_000;
+/// A record this young was made by what has just been answered.
+const MADE_MS: u64 = 1_000;
+/// Of clients, those that leave right after they came, at whichever node; not so soon that clocks decide which came first.
+const HASTY: f64 = 0.2;
+const HASTY_MS: std::ops::Range<u64> = 1_600..3_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -106,6 +111,10 @@ impl World {
         client.turn += 1;
         self.note(|| format!("client {at} begins"));
         self.model.begins(at, self.now);
+        if self.restless && self.rng.random_bool(HASTY) {
+            let (ms, turn) = (self.rng.random_range(HASTY_MS), self.clients[at].turn);
+            self.after(ms, Event::Leave { client: at, turn });
+        }
         self.register(at);
     }
 
@@ -136,6 +145,12 @@ impl World {
         let now = self.now;
         self.model.dies(at, now);
         self.note(|| format!("client {at} falls silent"));
+    }
+
+    pub fn leave_early(&mut self, at: usize, turn: u64) {
+        if self.clients[at].on && self.clients[at].turn == turn {
+            self.leave(at);
+        }
     }
 
     fn leave(&mut self, at: usize) {
@@ -210,7 +225,10 @@ impl World {
         let on = self.clients[client].on;
         match (&ask.what, answer) {
             (What::Register(r), Answer::Done) => self.model.registered(client, r.weight, on, seen),
-            (What::Beat(claim), Answer::Done) => self.model.beaten(client, claim.made_up.as_ref().map(|m| m.0), on, seen),
+            (What::Beat(claim), Answer::Done) => {
+                let made_up = claim.made_up.as_ref().map(|m| m.0).filter(|_| self.is_made_now(node, client));
+                self.model.beaten(client, made_up, on, seen);
+            }
             (What::Deregister(_), Answer::Done) => {
                 let life = self.entry(node, client).map(|entry| entry.status.life).unwrap_or_default();
                 let life = if counts { life } else { Stamp { time: u64::MAX, node: 0 } };
@@ -221,6 +239,13 @@ impl World {
             (_, Answer::Failed(e)) => self.violate(format!("O5: node {node} failed client {client}: {e}")),
             _ => {}
         }
+    }
+
+    /// This node has just made the record itself: where it knows no registration, a beat is one.
+    fn is_made_now(&self, node: usize, client: usize) -> bool {
+        let Some((entry, process)) = self.entry(node, client).zip(self.running(node)) else { return false };
+        let stamp = entry.stamped.stamp;
+        stamp.node == process.id() && stamp.millis() + MADE_MS > process.hybrid_ms()
     }
 
     pub fn answered(&mut self, id: u64, node: usize, answer: Answer) {

@@ -201,6 +201,21 @@ impl World {
         self.plan_faults(at + 60_000, to, ms_max);
     }
 
+    /// One node is away for longer than tombstones are kept where nobody is, and nothing else goes wrong meanwhile.
+    pub fn plan_absence(&mut self, from: u64, to: u64, ms_max: u64) {
+        let at = from + self.rng.random_range(20_000..30_000);
+        let ms = self.rng.random_range(210_000..250_000);
+        let node = self.rng.random_range(0..self.nodes());
+        let fault = if self.rng.random_bool(0.5) {
+            let others = (0..self.nodes()).filter(|other| *other != node);
+            Fault::Cut { kind: Kind::Island, pairs: others.flat_map(|other| [(node, other), (other, node)]).collect(), ms }
+        } else {
+            Fault::Pause { node, ms, timer_stands_too: self.rng.random_bool(0.3) }
+        };
+        self.at(at, Event::Fault(fault));
+        self.plan_faults(at + ms + 30_000, to, ms_max);
+    }
+
     fn any_fault(&mut self, longest: u64) -> Fault {
         let nodes = self.nodes();
         let node = self.rng.random_range(0..nodes);

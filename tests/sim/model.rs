@@ -108,9 +108,9 @@ impl Model {
         self.lives(at, on, seen);
     }
 
-    /// A beat was heard; where `weight` is given it may have made the record.
+    /// A beat was heard; where `weight` is given it made the record.
     pub fn beaten(&mut self, at: usize, weight: Option<f64>, on: bool, seen: Seen) {
-        if let Some(weight) = weight.filter(|_| self.truths[at].writes.is_empty()) {
+        if let Some(weight) = weight {
             self.truths[at].writes.push((weight, seen));
         }
         self.lives(at, on, Seen { heals: true, ..seen });

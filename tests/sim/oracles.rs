@@ -160,6 +160,7 @@ impl World {
         let first_ms = if rough { ROUGH_FIRST_MS } else { FIRST_MS };
         let excused = truth.left.is_some_and(|left| left.now + LEFT_MS > now)
             || self.is_unwritten(truth)
+            || self.is_half_told(truth, node)
             || truth.since.max(self.slots[node].woke_at) + first_ms > now
             || truth.accepts.iter().any(|seen| self.was_shaken(seen.node) && seen.now + FRESH_MS + DEATH_MS > now);
         if excused {
@@ -200,6 +201,19 @@ impl World {
         truth.left.is_some() && (died || dark)
     }
 
+    /// Whether the deregistration may have come to this node, over a way just healed, and the registration after it not yet.
+    fn is_half_told(&self, truth: &Truth, node: usize) -> bool {
+        let is_told = |by: usize| by == node || self.is_settled(self.model.ways[by][node]);
+        truth.left.is_some_and(|left| !is_told(left.node)) && !is_told(truth.born.node)
+    }
+
+    /// A fault that kept news from this node ended lately: what others thought in the meantime comes now.
+    fn is_healing(&self, node: usize) -> bool {
+        let lately = |at: u64| at > 0 && at + HEAL_MS > self.now;
+        let others = (0..self.nodes()).filter(|other| *other != node);
+        others.into_iter().any(|other| lately(self.slots[other].woke_at) || self.model.ways[other][node].healed_at.is_some_and(lately))
+    }
+
     /// All nodes are about to go down: remembers what must be there when they are up again.
     pub fn see_blackout(&mut self) {
         let calm = self.weather.is_fair() && self.weather.last_fault + KEPT_MS <= self.now;
@@ -238,6 +252,7 @@ impl World {
         }
         let calm = self.weather.is_fair() && self.weather.last_fault + 15_000 <= dead_at;
         let (unhealthy_ms, gone_ms) = if calm { CALM_MS } else { ROUGH_MS };
+        let unhealthy_ms = if self.is_healing(node) { gone_ms } else { unhealthy_ms };
         let since = dead_at.max(self.memory.alone_at[node]);
         let ms = self.now - since;
         let late = ms > gone_ms || ms > unhealthy_ms && shown == Some(State::Healthy);

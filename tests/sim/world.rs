@@ -58,6 +58,11 @@ pub enum Event {
         client: usize,
         turn: u64,
     },
+    /// A client leaves that came in this turn of its life.
+    Leave {
+        client: usize,
+        turn: u64,
+    },
     /// A client or an operator has an idea.
     Whim {
         client: usize,
@@ -278,6 +283,7 @@ impl World {
             Event::Answered { id, node, answer } => self.answered(id, node, answer),
             Event::Beat { client, chain } => self.beat(client, chain),
             Event::Again { client, turn } => self.again(client, turn),
+            Event::Leave { client, turn } => self.leave_early(client, turn),
             Event::Whim { client } => self.whim(client),
             Event::Fault(fault) => self.strike(fault),
             Event::Restart { node } => self.start(node),
