@@ -224,8 +224,8 @@ pub struct ConnectionEpoch(pub u64);
 /// The one service of the server: finds the route, reads the form, passes the gate, asks the handler.
 pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let edge = Rc::clone(edge.get_ref());
-    if request.conn_data::<ConnectionEpoch>().is_some_and(|opened| opened.0 != edge.realm.pause.epoch()) {
-        return reply::from_before(); // it waited in the socket while this process stood still
+    if is_from_before(&edge, &request) {
+        return reply::from_before();
     }
     let Some(path) = routed(&edge.context_path, request.uri().path()) else { return reply::not_found(&request) };
     let for_peers = path.starts_with(PEER_PATH);
@@ -235,6 +235,9 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
         Ok(body) => body,
         Err(e) => return refuse(&edge, &e, &request),
     };
+    if is_from_before(&edge, &request) {
+        return reply::from_before(); // what there is of it came before, or while the body was waited for
+    }
     let routes = edge.routes.get(&*path).map(Vec::as_slice).unwrap_or_default();
     let naming = path.starts_with(NAMING);
     let form = body.clone().filter(|_| is_form(&request));
@@ -272,6 +275,11 @@ fn refuse(edge: &Edge, error: &NamingError, request: &HttpRequest) -> HttpRespon
         }
     }
     reply::error(error, request)
+}
+
+/// Whether it came on a connection from before the last pause: it may have waited in the socket while this process stood still.
+fn is_from_before(edge: &Edge, request: &HttpRequest) -> bool {
+    request.conn_data::<ConnectionEpoch>().is_some_and(|opened| opened.0 != edge.realm.pause.epoch())
 }
 
 /// A path as the route table has it; `None`: not below the context path.

@@ -5,6 +5,7 @@ use crate::model::Seen;
 use crate::node::{Answer, Ask, What};
 use crate::places::Slot;
 use crate::world::{Event, World};
+use headcount::model::entry::RANK_SAID;
 use headcount::model::instance::{InstanceKey, Metadata};
 use headcount::model::name::ServiceKey;
 use headcount::model::service::{BeatClaim, Patch, Registration};
@@ -16,6 +17,10 @@ const BEAT_MS: u64 = 5_000;
 /// How long a client waits for an answer before it tries the next node.
 const PATIENCE_MS: u64 = 3_000;
 const AGAIN_MS: u64 = 1_000;
+/// Who needs no beats is remembered for as long wherever its end is unknown: some stay away for longer than tombstones last.
+const AWAY_MS: u64 = 270_000;
+/// Deeds of one client at two nodes this close to each other have no order.
+const CLOSE_MS: u64 = 1_500;
 /// A record this young was made by what has just been answered.
 const MADE_MS: u64 = 1_000;
 /// Of clients, those that leave right after they came, at whichever node; not so soon that clocks decide which came first.
@@ -46,6 +51,8 @@ pub struct Client {
     /// Chains of beats: only the last one begun goes on.
     pub chain: u64,
     pub weight: f64,
+    /// It has no whims until then.
+    pub away_until: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +80,7 @@ impl World {
     pub fn add_client(&mut self, service: ServiceKey, kind: Kind) {
         let at = self.clients.len();
         let key = InstanceKey::new("DEFAULT", &format!("10.1.0.{}", at + 1), 8080);
-        self.clients.push(Client { service, key, kind, on: false, registered: false, turn: 0, chain: 0, weight: 1.0 });
+        self.clients.push(Client { service, key, kind, on: false, registered: false, turn: 0, chain: 0, weight: 1.0, away_until: 0 });
         self.model.add();
         let ms = self.rng.random_range(4_000..16_000);
         self.after(ms, Event::Whim { client: at });
@@ -84,7 +91,7 @@ impl World {
     pub fn whim(&mut self, at: usize) {
         let next = self.rng.random_range(3_000..40_000);
         self.after(next, Event::Whim { client: at });
-        if !self.restless {
+        if !self.restless || self.now < self.clients[at].away_until {
             return;
         }
         if !self.clients[at].on {
@@ -159,6 +166,9 @@ impl World {
         client.on = false;
         client.turn += 1;
         let now = self.now;
+        if client.kind == Kind::Steady && self.rng.random_bool(0.7) {
+            client.away_until = now + AWAY_MS;
+        }
         self.model.dies(at, now);
         self.send(at, Errand::Deregister, ask, None);
     }
@@ -226,12 +236,16 @@ impl World {
         match (&ask.what, answer) {
             (What::Register(r), Answer::Done) => self.model.registered(client, r.weight, on, seen),
             (What::Beat(claim), Answer::Done) => {
-                let made_up = claim.made_up.as_ref().map(|m| m.0).filter(|_| self.is_made_now(node, client));
+                let made_up = claim.made_up.as_ref().map(|m| m.0).filter(|_| self.is_said_now(node, client));
                 self.model.beaten(client, made_up, on, seen);
             }
             (What::Deregister(_), Answer::Done) => {
                 let life = self.entry(node, client).map(|entry| entry.status.life).unwrap_or_default();
+                // Clocks agree within a second: of two deeds closer than that, at two nodes, either may be the later one.
+                let close = |other: &Seen| other.node != node && other.now + CLOSE_MS > self.now;
+                let counts = counts && !self.model.truths[client].accepts.iter().any(close);
                 let life = if counts { life } else { Stamp { time: u64::MAX, node: 0 } };
+                let seen = if counts { seen } else { Seen { life: Seen::NEVER, ..seen } };
                 self.model.deregistered(client, life, seen);
             }
             (What::Patch(_, patch), Answer::Done) => self.model.edited(client, patch.weight.unwrap_or_default(), seen),
@@ -241,11 +255,13 @@ impl World {
         }
     }
 
-    /// This node has just made the record itself: where it knows no registration, a beat is one.
-    fn is_made_now(&self, node: usize, client: usize) -> bool {
+    /// This node has just made the record itself: after a deregistration a beat counts as much as a registration.
+    fn is_said_now(&self, node: usize, client: usize) -> bool {
         let Some((entry, process)) = self.entry(node, client).zip(self.running(node)) else { return false };
         let stamp = entry.stamped.stamp;
-        stamp.node == process.id() && stamp.millis() + MADE_MS > process.hybrid_ms()
+        entry.stamped.rank == RANK_SAID
+            && stamp.node == process.id()
+            && stamp.millis() + MADE_MS > self.slots[node].clock.stamps_ms(self.now)
     }
 
     pub fn answered(&mut self, id: u64, node: usize, answer: Answer) {

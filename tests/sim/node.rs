@@ -133,10 +133,13 @@ impl SimNode {
         self.core.realm.stamps.node()
     }
 
-    /// Runs everything that is due up to this moment of the world.
-    pub fn step(&self, to: u64) {
+    /// Runs everything that is due up to this moment of the world; returns what the clock of its stamps shows then, epoch ms.
+    pub fn step(&self, to: u64) -> u64 {
         self.machine.store(to, Ordering::Release);
-        self.system.block_on(async { tokio::time::sleep_until(self.origin + Duration::from_millis(to - self.born)).await });
+        self.system.block_on(async {
+            tokio::time::sleep_until(self.origin + Duration::from_millis(to - self.born)).await;
+            self.core.realm.now_ms()
+        })
     }
 
     /// The process goes on after it stood still. Its monotonic timer has gone on too (SIGSTOP) or has not (a machine's sleep).
@@ -158,11 +161,6 @@ impl SimNode {
         self.system.block_on(async { self.core.realm.clock.now() })
     }
 
-    /// What the clock of its stamps shows, epoch ms.
-    pub fn hybrid_ms(&self) -> u64 {
-        self.system.block_on(async { self.core.realm.now_ms() })
-    }
-
     pub fn is_serving(&self) -> bool {
         self.core.realm.is_serving()
     }
@@ -175,15 +173,23 @@ impl SimNode {
     /// A peer's call has come in; `answered` is told when it is.
     pub fn peer_calls(&self, from: (usize, u64), ask: PeerRequest, answered: impl FnOnce(Result<PeerReply, PeerError>) + 'static) {
         let (desk, old_news) = (self.core.desk.clone(), self.is_old_news(Caller::Peer(from.0)));
+        let opened = self.epoch();
         self.spawn(async move {
-            answered(if old_news { Err(PeerError::Status(503, String::new())) } else { desk.answer(from.1, ask).await });
+            answered(if old_news || desk.realm.pause.epoch() != opened {
+                Err(PeerError::Status(503, String::new()))
+            } else {
+                desk.answer(from.1, ask).await
+            });
         });
     }
 
     /// A client's request has come in.
     pub fn client_asks(&self, from: usize, ask: Ask, answered: impl FnOnce(Answer) + 'static) {
         let (door, old_news) = (self.door.clone(), self.is_old_news(Caller::Client(from)));
-        self.spawn(async move { answered(if old_news { Answer::NotServing } else { serve(&door, ask).await }) });
+        let opened = self.epoch();
+        self.spawn(async move {
+            answered(if old_news || door.realm.pause.epoch() != opened { Answer::NotServing } else { serve(&door, ask).await })
+        });
     }
 
     pub fn observe(&self) -> SyncerState {
@@ -193,6 +199,11 @@ impl SimNode {
     /// Whether this came on a connection opened, or waiting in the backlog, before the last pause ended. That one is closed.
     fn is_old_news(&self, caller: Caller) -> bool {
         self.system.block_on(async { self.epoch_passed(caller) })
+    }
+
+    /// Asked again right before a request is looked at: the node may stop between the two.
+    fn epoch(&self) -> u64 {
+        self.system.block_on(async { self.core.realm.pause.epoch() })
     }
 
     fn epoch_passed(&self, caller: Caller) -> bool {

@@ -3,7 +3,7 @@
 //! O1 no false removal · O2 no zombie · O4 no regress · O6 client order · O7 bounded, at every step; O5 availability where requests
 //! end (`clients.rs`); O3 convergence and O8 self-heal when faults are over.
 
-use crate::model::{Truth, Way};
+use crate::model::{Seen, Truth, Way};
 use crate::world::World;
 use headcount::model::entry::{Entry, State};
 use headcount::model::stamp::Stamp;
@@ -193,12 +193,13 @@ impl World {
     }
 
     /// Registered again after a deregistration, and then whoever knew of it died before it was on disk: the deregistration may be.
-    /// A lost write; the client's beats make up for it.
+    /// A lost write; the client's beats make up for it. So it is where a node took it that had lost count of time.
     fn is_unwritten(&self, truth: &Truth) -> bool {
         let soon = |at: u64| truth.since <= at && at < truth.since + UNWRITTEN_MS;
         let died = truth.born.alone && self.slots[truth.born.node].deaths.iter().any(|at| soon(*at));
         let dark = self.memory.dark_at.is_some_and(|at| soon(at) && self.now < at + REPAIR_MS);
-        truth.left.is_some() && (died || dark)
+        let unordered = truth.born.tag == Seen::NEVER;
+        truth.left.is_some() && (died || dark || unordered)
     }
 
     /// Whether the deregistration may have come to this node, over a way just healed, and the registration after it not yet.
@@ -211,7 +212,11 @@ impl World {
     fn is_healing(&self, node: usize) -> bool {
         let lately = |at: u64| at > 0 && at + HEAL_MS > self.now;
         let others = (0..self.nodes()).filter(|other| *other != node);
-        others.into_iter().any(|other| lately(self.slots[other].woke_at) || self.model.ways[other][node].healed_at.is_some_and(lately))
+        others.into_iter().any(|other| {
+            lately(self.slots[other].woke_at)
+                || lately(self.slots[other].started_at)
+                || self.model.ways[other][node].healed_at.is_some_and(lately)
+        })
     }
 
     /// All nodes are about to go down: remembers what must be there when they are up again.
@@ -266,16 +271,23 @@ impl World {
     /// O4, of deregistrations.
     fn check_gone(&mut self, node: usize, instance: usize, entry: Option<&Entry>) {
         let truth = &self.model.truths[instance];
-        if let Some(entry) = entry
-            && !truth.registered
-            && truth.left.is_some()
-            && entry.status.life > truth.ended
-            && entry.is_shown()
-        {
-            let (life, ended) = (entry.status.life, truth.ended);
-            let text = format!("O4: node {node} shows instance {instance} in life {life:?}, deregistered at {ended:?}");
-            self.violate(text);
+        let Some((entry, left)) = entry.filter(|entry| !truth.registered && !truth.on && entry.is_shown()).zip(truth.left) else { return };
+        let (life, ended) = (entry.status.life, truth.ended);
+        if life > ended {
+            self.violate(format!("O4: node {node} shows instance {instance} in life {life:?}, deregistered at {ended:?}"));
+        } else if self.is_told_of_end(left, node) {
+            self.violate(format!("O4: node {node} shows instance {instance}, deregistered {} ms ago", self.now - left.now));
         }
+    }
+
+    /// The process that took the deregistration has been able to tell this node of it for a while.
+    fn is_told_of_end(&self, left: Seen, node: usize) -> bool {
+        let long_ago = |at: u64| at + HEAL_MS + ROUND_MS <= self.now;
+        let reached =
+            left.node == node || self.is_settled(self.model.ways[left.node][node]) && self.is_settled(self.model.ways[node][left.node]);
+        let stands = self.slots[left.node].life == left.life && self.running(left.node).is_some_and(|node| node.is_serving());
+        let calm = [node, left.node].into_iter().all(|at| long_ago(self.slots[at].woke_at) && long_ago(self.slots[at].shaken_at));
+        stands && reached && calm && long_ago(left.now) && long_ago(self.weather.last_rough)
     }
 
     /// O4, of registers: they only grow in one process, but for tombstones that are dropped.

@@ -14,6 +14,8 @@ use std::time::Duration;
 const WALL: u64 = 1_790_000_000_000;
 /// Clocks further apart than this do not agree.
 const APART_MS: i64 = 1_500;
+/// A leap of the clock is on disk after so long.
+const UNMARKED_MS: u64 = 2_000;
 /// A clock's mark on disk is at most this old.
 const MARK_AGE_MS: u64 = 10_000;
 
@@ -31,6 +33,8 @@ pub struct Slot {
     pub shaken_at: u64,
     /// When it last went on after it stood still.
     pub woke_at: u64,
+    /// When its process began.
+    pub started_at: u64,
     /// When processes died here.
     pub deaths: Vec<u64>,
     pub disk: MemoryDisk,
@@ -49,6 +53,8 @@ pub struct MachineClock {
     set_back_at: Option<u64>,
     /// How far the stamps of the process here are ahead of the world's time; `None`: nobody knows them any more.
     stamps_ahead_ms: Option<i64>,
+    /// When they last got further ahead at once, by what a peer said.
+    leapt_at: u64,
     /// The process began with neither mark nor clock to go by, and has not heard of the others' time yet: what it orders may
     /// come before what was ordered elsewhere long ago.
     pub lost: bool,
@@ -56,12 +62,26 @@ pub struct MachineClock {
 
 impl MachineClock {
     pub fn new(skew_ms: i64) -> MachineClock {
-        MachineClock { skew_ms, shows: Arc::default(), set_back_at: None, stamps_ahead_ms: None, lost: false }
+        MachineClock { skew_ms, shows: Arc::default(), set_back_at: None, stamps_ahead_ms: None, leapt_at: 0, lost: false }
     }
 
     /// It is `now` in the world.
     pub fn tell(&self, now: u64) {
         self.shows.store((WALL + now).wrapping_add_signed(self.skew_ms), Ordering::Release);
+    }
+
+    /// What the clock of the process here shows, at `now` in the world.
+    pub fn see(&mut self, shows: u64, now: u64) {
+        let ahead_ms = shows as i64 - (WALL + now) as i64;
+        if self.stamps_ahead_ms.is_none_or(|before| before + APART_MS < ahead_ms) {
+            self.leapt_at = now;
+        }
+        self.stamps_ahead_ms = Some(ahead_ms);
+    }
+
+    /// What the clock of its stamps shows, epoch ms.
+    pub fn stamps_ms(&self, now: u64) -> u64 {
+        (WALL + now).wrapping_add_signed(self.stamps_ahead_ms.unwrap_or(0))
     }
 
     pub fn jump(&mut self, by_ms: i64, now: u64) {
@@ -111,6 +131,7 @@ impl World {
         }
         slot.life += 1;
         slot.tag += 1;
+        slot.started_at = self.now;
         slot.clock.tell(self.now);
         let birth = Birth {
             id: self.rng.random::<u64>() | 1,
@@ -123,10 +144,12 @@ impl World {
         // The mark on disk counts from the machine's clock: it is worth nothing where that was set back since.
         slot.clock.lost |= slot.clock.set_back_at.is_some_and(|at| at + MARK_AGE_MS > slot.shaken_at);
         slot.clock.set_back_at = None;
-        slot.node = Some(SimNode::start(birth, self.wires.clone()));
+        let node = SimNode::start(birth, self.wires.clone());
+        slot.clock.see(node.step(self.now), self.now);
+        slot.node = Some(node);
         self.see_leap(at);
-        let skew_ms = self.slots[at].clock.skew_ms;
-        self.note(|| format!("start node {at}, its clock {skew_ms} ms off"));
+        let MachineClock { skew_ms, stamps_ahead_ms, .. } = self.slots[at].clock;
+        self.note(|| format!("start node {at}, its clock {skew_ms} ms off, its stamps {stamps_ahead_ms:?}"));
     }
 
     /// The process is gone, and what it had not yet flushed. `keeps_disk`: not so its disk.
@@ -141,7 +164,8 @@ impl World {
             slot.clock.stamps_ahead_ms = None;
         }
         let Some(node) = slot.node.take() else { return };
-        slot.frozen = None;
+        let ran_until = slot.frozen.take().map_or(now, |(since, _)| since);
+        slot.clock.lost |= slot.clock.leapt_at + UNMARKED_MS > ran_until;
         slot.tag += 1;
         slot.shaken_at = now;
         slot.deaths.push(now);
@@ -151,8 +175,8 @@ impl World {
         for event in std::mem::take(&mut self.slots[at].waiting) {
             self.at(now, event);
         }
-        let kept = if keeps_disk { "" } else { ", and its disk" };
-        self.note(|| format!("crash node {at}{kept}"));
+        let (kept, stamps) = (if keeps_disk { "" } else { ", and its disk" }, self.slots[at].clock.stamps_ahead_ms);
+        self.note(|| format!("crash node {at}{kept}, its stamps {stamps:?}"));
     }
 
     /// An empty one, fast or slow.
@@ -164,7 +188,6 @@ impl World {
     /// A process began that takes a time for the present which none of the others has heard of: they have lost count of it until
     /// they hear.
     fn see_leap(&mut self, at: usize) {
-        self.see_clocks();
         let ahead_ms = |at: usize| self.slots[at].clock.stamps_ahead_ms;
         let others: Vec<usize> = (0..self.nodes()).filter(|other| *other != at).collect();
         let known_ms = others.iter().filter_map(|other| ahead_ms(*other)).max();
@@ -175,17 +198,16 @@ impl World {
 
     /// Whose clock agrees with those of the others again is to be believed again.
     pub fn see_clocks(&mut self) {
-        for at in 0..self.nodes() {
-            if let Some(node) = self.running(at) {
-                let ahead_ms = node.hybrid_ms() as i64 - (WALL + self.now) as i64;
-                self.slots[at].clock.stamps_ahead_ms = Some(ahead_ms);
-            }
-        }
-        for at in 0..self.nodes() {
+        let running: Vec<usize> = (0..self.nodes()).filter(|at| self.running(*at).is_some()).collect();
+        for at in running {
             let others = (0..self.nodes()).filter(|other| *other != at);
             let furthest = others.filter_map(|other| self.slots[other].clock.stamps_ahead_ms).max().unwrap_or(i64::MIN);
             let clock = &mut self.slots[at].clock;
-            clock.lost &= clock.stamps_ahead_ms.is_none_or(|ahead_ms| ahead_ms + APART_MS < furthest);
+            let agrees = clock.stamps_ahead_ms.is_some_and(|ahead_ms| ahead_ms + APART_MS >= furthest);
+            if clock.lost && agrees {
+                clock.lost = false;
+                self.note(|| format!("node {at} knows the time again"));
+            }
         }
     }
 

@@ -122,6 +122,7 @@ impl World {
             tag: 0,
             shaken_at: 0,
             woke_at: 0,
+            started_at: 0,
             deaths: Vec::new(),
             disk: MemoryDisk::default(),
             clock: MachineClock::new(any_skew(&mut rng)),
@@ -197,12 +198,12 @@ impl World {
             for at in 0..self.nodes() {
                 let (now, watches) = (self.now, self.now % WATCH_MS == at as u64 * QUANTUM_MS);
                 self.slots[at].clock.tell(now);
-                if let Some(node) = self.running(at) {
-                    node.step(now);
-                    if watches {
-                        node.tick_watch();
-                    }
+                let Some(node) = self.running(at) else { continue };
+                let shows = node.step(now);
+                if watches {
+                    node.tick_watch();
                 }
+                self.slots[at].clock.see(shows, now);
             }
             self.take_calls();
             self.take_answers();
