@@ -1,5 +1,6 @@
 //! What a node counts. Handed in where it is needed; no global recorder.
 
+use crate::model::time::Millis;
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,19 @@ impl Counter {
     }
 }
 
+/// Lets one through in so many milliseconds, for log lines that many could cause.
+#[derive(Debug, Default)]
+pub struct Seldom(AtomicU64);
+
+impl Seldom {
+    const PERIOD_MS: u64 = 10_000;
+
+    pub fn allows(&self, now: Millis) -> bool {
+        let next = self.0.load(Ordering::Relaxed);
+        now.0 >= next && self.0.compare_exchange(next, now.0 + Self::PERIOD_MS, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
 /// A node's counters.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -33,6 +47,13 @@ pub struct Metrics {
     pub last_ahead: ArcSwapOption<String>,
     /// Calls of peers refused for a wrong or missing secret.
     pub peers_refused: Counter,
+    pub peer_lines: Seldom,
+    /// Calls of peers that came long after their senders had stopped to wait.
+    pub calls_late: Counter,
+    /// Requests of clients refused: bad input, or over a limit.
+    pub requests_refused: Counter,
+    pub request_lines: Seldom,
+    pub ahead_lines: Seldom,
     /// Services and instances in lists of Java nodes that were skipped: names or addresses nothing may be registered with.
     pub lists_skipped: Counter,
     /// Tombstones dropped at their longest age though a peer was away.
@@ -54,5 +75,16 @@ impl Metrics {
     pub fn refuse_ahead(&self, what: String) {
         self.stamps_ahead.add(1);
         self.last_ahead.store(Some(Arc::new(what)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seldom_comes_once_a_period() {
+        let seldom = Seldom::default();
+        assert_eq!([0, 1, 9_999, 10_000, 10_001, 50_000].map(|now| seldom.allows(Millis(now))), [true, false, false, true, false, true]);
     }
 }

@@ -29,6 +29,7 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer, dev};
 use log::{error, info, warn};
 use members::MemberFeed;
+use socket2::SockRef;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,7 +48,8 @@ const FLUSH_MAX: Duration = Duration::from_secs(3);
 const CLOSED_AFTER_MS: u64 = 6_000;
 /// Writing the clock at stop gets this long.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
-const BACKLOG: u32 = 4_096;
+/// Connections that may wait to be accepted; the system's own limit may be lower.
+const BACKLOG: i32 = 4_096;
 /// Subscribers are shared out among so many pushers by their address.
 const PUSHERS: u64 = 2;
 /// How often a worker tells what it heard; half of what a beat may take to the peers.
@@ -56,7 +58,7 @@ const TELL_BEATS: Duration = Duration::from_millis(250);
 /// What keeps a node from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot listen on {addr}: {source}. Is another node running there? Choose a port with --port or NACOS_APPLICATION_PORT.")]
+    #[error("cannot listen on {addr}: {source}. {}", advice(source))]
     Listen { addr: SocketAddr, source: std::io::Error },
     #[error("cannot open a UDP socket for pushes on {ip}: {source}")]
     PushSocket { ip: IpAddr, source: std::io::Error },
@@ -94,7 +96,11 @@ impl Node {
         let pause = PauseTicker::start(realm.pause.clone()).map_err(StartError::Thread)?;
         let push_home = Arbiter::new();
         let pushers = start_pushers(&config, &realm, &push_home.handle())?;
-        let link = Rc::new(HttpLink::new(&config, realm.stamps.node()));
+        let sent_clock = {
+            let realm = realm.clone();
+            Rc::new(move || realm.now_ms())
+        };
+        let link = Rc::new(HttpLink::new(&config, realm.stamps.node(), sent_clock));
         let core = Core::start(CoreParts {
             realm,
             link,
@@ -185,6 +191,15 @@ fn rules(config: &Config) -> RealmRules {
     }
 }
 
+/// What to do where the node cannot listen.
+fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrNotAvailable => "This machine has no such address: choose another with --bind or HEADCOUNT_BIND.",
+        std::io::ErrorKind::PermissionDenied => "Ports below 1024 are the system's: choose another with --port or NACOS_APPLICATION_PORT.",
+        _ => "Is another node running there? Choose a port with --port or NACOS_APPLICATION_PORT.",
+    }
+}
+
 /// A directory that cannot be used is no reason not to serve; one that another node uses is.
 fn open_disk(config: &Config, realm: &Realm) -> Result<Option<Rc<dyn Disk>>, StartError> {
     match DirDisk::open(&config.data_dir) {
@@ -203,7 +218,7 @@ fn open_disk(config: &Config, realm: &Realm) -> Result<Option<Rc<dyn Disk>>, Sta
 
 /// Pushers live apart from the HTTP workers: a change with ten thousand subscribers is nothing a request waits for.
 fn start_pushers(config: &Config, realm: &Arc<Realm>, home: &ArbiterHandle) -> Result<Vec<Addr<Pusher>>, StartError> {
-    let rules = PushRules { subscribers_max: config.limits.subscribers / PUSHERS as usize, ..PushRules::default() };
+    let rules = PushRules { subscribers_max: config.limits.subscribers.div_ceil(PUSHERS as usize), ..PushRules::default() };
     (0..PUSHERS)
         .map(|index| {
             let socket = UdpDatagrams::bind(config.bind).map_err(|source| StartError::PushSocket { ip: config.bind, source })?;
@@ -218,7 +233,12 @@ fn start_pushers(config: &Config, realm: &Arc<Realm>, home: &ArbiterHandle) -> R
 }
 
 fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr).map_err(|source| StartError::Listen { addr, source })
+    let failed = |source| StartError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).map_err(failed)?;
+    // The library listens with 128. What finds no room is sent again by its sender's kernel: a request can then arrive seconds after
+    // its client has given up, and after a pause nothing tells that it is old.
+    SockRef::from(&listener).listen(BACKLOG).map_err(failed)?;
+    Ok(listener)
 }
 
 /// Starts the workers and waits until each has handed in its thread.
@@ -256,7 +276,6 @@ async fn serve(
     .client_request_timeout(REQUEST_HEAD_MAX)
     .shutdown_timeout(SHUTDOWN_S_MAX)
     .max_connections((connections / workers).max(1))
-    .backlog(BACKLOG)
     .disable_signals()
     .listen(listener)
     .map_err(|e| StartError::Workers(e.to_string()))?
@@ -288,5 +307,19 @@ async fn take_up_noted(door: &Door) {
     for (key, claim, heard) in door.realm.noted.take() {
         // Refused: the client's next beat says the same.
         let _ = door.ask(key, NotedBeat { claim, heard }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpStream};
+
+    #[test]
+    fn connections_that_nobody_accepts_yet_find_room() {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let waiting: Result<Vec<TcpStream>, _> = (0..500).map(|_| TcpStream::connect_timeout(&addr, Duration::from_millis(900))).collect();
+        assert!(waiting.is_ok(), "sent once more after a second, by nobody's will");
     }
 }

@@ -125,3 +125,20 @@ fn a_registration_heals_only_where_nobody_may_rightly_think_it_silent() {
     model.heard(ID, 0, true, 45_000);
     assert!(model.is_required_healthy(ID, 0, 45_000, 45_000));
 }
+
+#[test]
+fn a_node_that_only_clients_cannot_reach_has_told_its_peers_all_it_heard() {
+    let lost = |fall| {
+        let mut model = alive(&[0, 5_000], 1);
+        model.node_down(1, 5_500, fall);
+        !model.is_required(ID, 2, 12_000, 12_000)
+    };
+    assert!(lost(Fall::Alone), "a killed node takes the last second with it");
+    assert!(!lost(Fall::OutOfSight));
+    let mut model = alive(&[0], 0);
+    model.node_down(1, 500, Fall::OutOfSight);
+    assert!(!model.was_up(1, 600, 700), "its refusals are the fault's doing");
+    model.node_ready(1, 9_000);
+    assert!(model.is_required(ID, 1, 9_100, 9_100), "it has heard of everything all the time");
+    assert_eq!(model.gone_by(0, 1), 40_000, "it comes back from no snapshot");
+}

@@ -147,6 +147,22 @@ async fn nobody_without_the_secret_is_answered(node: &Node) {
     assert_eq!(node.realm().metrics.peers_refused.get() - refused_before, refused, "each is counted once");
 }
 
+/// Ages count from the sending: what was under way for longer than its sender waits is not taken.
+async fn what_comes_late_is_not_taken(node: &Node) {
+    let now_ms = node.realm().now_ms();
+    let entry =
+        r#"{"ip":"10.0.0.9","port":80,"record":[1,"9","9"],"life":["9","9"],"judgement":["9","9","client"],"state":"HEALTHY","silence":1}"#;
+    let datum = format!(r#"{{"{KEY}":{{"value":{{"instanceList":[{entry}]}},"lastRefTime":9}}}}"#);
+    let is_listed = async || call(node, "GET", "instance/list?serviceName=a", &[], "").await.1.contains("10.0.0.9");
+    for (sent_ms, status) in [(now_ms - 30_000, 503), (now_ms, 200)] {
+        let sent = sent_ms.to_string();
+        let headers = [("X-Headcount-Secret", SECRET), ("X-Headcount-Sent", sent.as_str())];
+        assert_eq!(call(node, "POST", "distro/beats", &headers, &"\0".repeat(16)).await.0, status);
+        assert_eq!(call(node, "PUT", "distro/datum", &headers, &datum).await.0, status);
+        assert_eq!(is_listed().await, status == 200);
+    }
+}
+
 /// A message of a peer that holds one thing no node may send is refused whole.
 async fn what_a_peer_may_not_send_is_refused_whole(node: &Node) {
     let right = [("X-Headcount-Secret", SECRET)];
@@ -206,6 +222,7 @@ async fn without_the_secret_nothing_happens_and_with_it_nobody_reads_it_in_a_log
     assert_eq!(status, 403, "lists without stamps are for Java nodes that are named");
 
     what_a_peer_may_not_send_is_refused_whole(&a).await;
+    what_comes_late_is_not_taken(&a).await;
     subscribers_of_both_nodes_are_told(&a, &b).await;
     the_gate_lets_no_agent_pass_that_proves_nothing(&a).await;
     a.stop().await;

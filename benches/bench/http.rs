@@ -27,13 +27,17 @@ pub struct Workload {
     pub churn: bool,
     /// Registered 10 times a second all the while.
     pub changing: Option<Request>,
-    /// Share of the floor it is to reach.
-    pub target: Option<f64>,
+    /// Shares of the floor and of r-nacos it is to reach.
+    pub targets: [Option<f64>; 2],
 }
 
 impl Workload {
     pub fn new(name: &str, prepare: Vec<(Vec<Request>, u64)>, requests: Vec<Request>) -> Workload {
-        Workload { name: name.to_string(), prepare, requests, count: None, fresh: false, churn: false, changing: None, target: None }
+        Workload { name: name.to_string(), prepare, requests, count: None, fresh: false, churn: false, changing: None, targets: [None; 2] }
+    }
+
+    fn reaching(self, of_floor: f64, of_rival: Option<f64>) -> Workload {
+        Workload { targets: [Some(of_floor), of_rival], ..self }
     }
 }
 
@@ -48,11 +52,18 @@ struct Turn {
     latency: Histogram,
 }
 
-pub fn run(report: &mut Report, workloads: &[Workload], settings: &Settings) -> io::Result<()> {
-    let mut rows = Vec::new();
+/// The table of these workloads. The contenders are started anew for each; the first is what the others are compared with.
+pub fn run(
+    report: &mut Report,
+    title: &str,
+    workloads: &[Workload],
+    start: impl Fn(&Settings) -> io::Result<Vec<Process>>,
+    settings: &Settings,
+) -> io::Result<()> {
+    let (mut rows, mut first_name, mut load_most) = (Vec::new(), "floor", 0.0f64);
     for (at, workload) in workloads.iter().enumerate() {
         progress(&format!("{}/{} {}", at + 1, workloads.len(), workload.name));
-        let mut contenders = contenders(settings)?;
+        let mut contenders = start(settings)?;
         same_answers(workload, &contenders)?;
         let mut turns: Vec<Vec<Turn>> = contenders.iter().map(|_| Vec::new()).collect();
         let mut next: Vec<u64> = vec![0; contenders.len()];
@@ -65,30 +76,38 @@ pub fn run(report: &mut Report, workloads: &[Workload], settings: &Settings) -> 
                 }
             }
         }
-        rows.extend(contenders.iter().enumerate().map(|(n, c)| row(workload, c.name, &turns[n], &turns)));
-        let bars = contenders.iter().zip(&turns).map(|(c, turns)| (c.name.to_string(), spread(turns.iter().map(|t| t.per_second)).median));
-        report.bars(&workload.name, bars.collect());
+        let names: Vec<&str> = contenders.iter().map(|c| c.name).collect();
+        rows.extend((0..names.len()).map(|n| row(workload, &names, n, &turns)));
+        let median = |turns: &Vec<Turn>| spread(turns.iter().map(|t| t.per_second)).median;
+        report.bars(&workload.name, names.iter().map(ToString::to_string).zip(turns.iter().map(median)).collect());
+        first_name = names[0];
+        load_most = turns.iter().flatten().map(|turn| turn.load_share).fold(load_most, f64::max);
     }
     let head = [
         "workload",
         "server",
         "requests/s",
         "least – most",
-        "of the floor",
+        &format!("of {first_name}"),
+        &format!("of {RIVAL}"),
         "target",
         "CPU µs a request",
-        "of the floor by CPU",
+        &format!("of {first_name} by CPU"),
         "p50 ms",
         "p99 ms",
-        "server's core",
+        "server's cores",
         "load's core",
         "not 200",
     ];
-    report.table("HTTP, one worker", &head, &rows);
+    report.table(title, &head, &rows);
+    let most = load_most * 100.0;
+    report
+        .line(&format!("\nThe load's one thread never was busy for more than {most:.0} % of a turn: beyond that it waited for a server."));
     Ok(())
 }
 
-fn contenders(settings: &Settings) -> io::Result<Vec<Process>> {
+/// The floor, headcount, and r-nacos where it is installed.
+pub fn side_by_side(settings: &Settings) -> io::Result<Vec<Process>> {
     let mut all = Vec::new();
     if settings.with_floor {
         all.push(process::floor()?);
@@ -96,6 +115,13 @@ fn contenders(settings: &Settings) -> io::Result<Vec<Process>> {
     all.push(process::headcount(settings.workers)?);
     all.extend(if settings.with_rival { process::rnacos()? } else { None });
     Ok(all)
+}
+
+/// headcount with one worker, and with two.
+pub fn one_and_two(_: &Settings) -> io::Result<Vec<Process>> {
+    let mut two = process::headcount(2)?;
+    two.name = "headcount, 2 workers";
+    Ok(vec![process::headcount(1)?, two])
 }
 
 /// The floor is told the list that headcount answers.
@@ -173,22 +199,27 @@ fn while_changing(plan: &Plan<'_>, change: &Request) -> io::Result<Outcome> {
     })
 }
 
-fn row(workload: &Workload, name: &str, turns: &[Turn], all: &[Vec<Turn>]) -> Vec<String> {
+fn row(workload: &Workload, names: &[&str], at: usize, all: &[Vec<Turn>]) -> Vec<String> {
+    let turns = &all[at];
     let rate = spread(turns.iter().map(|t| t.per_second));
-    let ratio = |of: fn(&Turn) -> f64| spread(turns.iter().zip(&all[0]).map(|(mine, floor)| of(mine) / of(floor))).median;
+    let ratio = |to: usize, of: fn(&Turn) -> f64| spread(turns.iter().zip(&all[to]).map(|(mine, other)| of(mine) / of(other))).median;
+    let rival = names.iter().position(|name| *name == RIVAL).filter(|rival| *rival != at);
+    let of_rival = rival.map_or(String::new(), |rival| format!("{:.2}", ratio(rival, |t| t.per_second)));
     let mut latency = Histogram::default();
     turns.iter().for_each(|t| latency.merge(&t.latency));
-    let target = workload.target.filter(|_| name == "headcount").map_or(String::new(), |target| format!("≥ {target:.2}"));
+    let target = |name: &str, target: Option<f64>| target.map(|share| format!("≥ {share} of {name}"));
+    let targets: Vec<String> = ["floor", RIVAL].into_iter().zip(workload.targets).filter_map(|(name, t)| target(name, t)).collect();
     let share = |of: fn(&Turn) -> f64| format!("{:.0} %", spread(turns.iter().map(of)).median * 100.0);
     vec![
         workload.name.clone(),
-        name.to_string(),
+        names[at].to_string(),
         number(rate.median),
         format!("{} – {}", number(rate.least), number(rate.greatest)),
-        format!("{:.2}", ratio(|t| t.per_second)),
-        target,
+        format!("{:.2}", ratio(0, |t| t.per_second)),
+        of_rival,
+        if names[at] == "headcount" { targets.join(", ") } else { String::new() },
         format!("{:.2}", spread(turns.iter().map(|t| t.server_us)).median),
-        format!("{:.2}", 1.0 / ratio(|t| t.server_us)),
+        format!("{:.2}", 1.0 / ratio(0, |t| t.server_us)),
         format!("{:.2}", latency.quantile_ms(0.5)),
         format!("{:.2}", latency.quantile_ms(0.99)),
         share(|t| t.server_share),
@@ -199,6 +230,7 @@ fn row(workload: &Workload, name: &str, turns: &[Turn], all: &[Vec<Turn>]) -> Ve
 
 // === the workloads ===
 
+const RIVAL: &str = "r-nacos";
 const TEN: Crowd = Crowd { name: "ten", services: 1, instances: 10 };
 const MANY: Crowd = Crowd { name: "many", services: 100, instances: 10 };
 
@@ -207,42 +239,80 @@ fn list_of(hosts: u64, changing: bool, headers: Headers) -> Workload {
     let name = format!("list, {hosts} hosts{}", if changing { ", changing" } else { "" });
     let mut workload = Workload::new(&name, vec![(vec![crowd.register(headers)], hosts)], vec![crowd.list(headers)]);
     workload.changing = changing.then(|| crowd.register(headers));
-    workload.target = (hosts == 10 && !changing).then_some(0.85);
-    workload
+    if hosts == 10 && !changing { workload.reaching(0.85, Some(3.0)) } else { workload }
 }
 
 fn register_in(instances: u64, headers: Headers) -> Workload {
     let crowd = Crowd { name: "big", services: 1, instances };
     let name = format!("register in a service of {}", number(instances as f64));
-    Workload::new(&name, vec![(vec![crowd.register(headers)], instances)], vec![crowd.register(headers)])
+    Workload::new(&name, vec![(vec![crowd.register_for_an_hour(headers)], instances)], vec![crowd.register(headers)])
+}
+
+/// All of these are registered before each turn, for an hour: nobody judges them under our hands, however slow the machine is.
+fn known(crowd: Crowd, headers: Headers) -> (Vec<Request>, u64) {
+    (vec![crowd.register_for_an_hour(headers)], crowd.size())
+}
+
+fn deregister(gone: Crowd, headers: Headers) -> Workload {
+    let name = format!("deregister from services of {}", number(gone.instances as f64));
+    let workload = Workload::new(&name, vec![known(gone, headers)], vec![gone.deregister(headers)]);
+    Workload { count: Some(gone.size()), ..workload }
+}
+
+fn mix(headers: Headers) -> Workload {
+    let mut mix = vec![MANY.beat(headers); 90];
+    mix.extend(vec![TEN.list(headers); 9]);
+    mix.push(MANY.register(headers));
+    Workload::new(
+        "mix: 90 % beats, 9 % lists, 1 % registrations",
+        vec![known(MANY, headers), (vec![TEN.register(headers)], TEN.size())],
+        shuffled(mix),
+    )
+}
+
+fn register_existing(headers: Headers) -> Workload {
+    Workload::new("register, existing service", vec![known(MANY, headers)], vec![MANY.register(headers)]).reaching(0.5, Some(2.0))
+}
+
+fn beat(headers: Headers) -> Workload {
+    Workload::new("beat, full in the query", vec![known(MANY, headers)], vec![MANY.beat(headers)]).reaching(0.75, Some(3.5))
+}
+
+/// What two workers are compared by with one.
+pub fn few(headers: Headers) -> Vec<Workload> {
+    let workloads = vec![list_of(10, false, headers), beat(headers), register_existing(headers), mix(headers)];
+    workloads.into_iter().map(|workload| Workload { targets: [None; 2], ..workload }).collect()
+}
+
+/// What instructions are counted of: as the others, but smaller where valgrind would take for ever.
+pub fn counted(headers: Headers) -> Vec<Workload> {
+    let mut all = workloads(true, headers);
+    all.retain(|workload| workload.count.is_none());
+    let new = Crowd { name: "new", services: 9_999_999, instances: 1 };
+    all.push(Workload::new("register, new service", vec![], vec![new.register(headers)]));
+    all.extend([(250, 10), (1, 10_000)].map(|(services, instances)| deregister(Crowd { name: "gone", services, instances }, headers)));
+    all
 }
 
 /// All, or those of the quick table.
 pub fn workloads(quick: bool, headers: Headers) -> Vec<Workload> {
-    let known = |crowd: Crowd| vec![(vec![crowd.register(headers)], crowd.size())];
-    let mut all = vec![list_of(10, false, headers)];
-    let beat = Workload { target: Some(0.75), ..Workload::new("beat, full in the query", known(MANY), vec![MANY.beat(headers)]) };
-    all.push(beat);
-    all.push(Workload::new("beat, full in the body", known(MANY), vec![MANY.beat_in_body(headers)]));
-    all.push(Workload::new("beat, light", known(MANY), vec![MANY.light_beat(headers)]));
-    let register = Workload::new("register, existing service", known(MANY), vec![MANY.register(headers)]);
-    all.push(Workload { target: Some(0.5), ..register });
+    let mut all = vec![list_of(10, false, headers), beat(headers)];
+    all.push(Workload::new("beat, full in the body", vec![known(MANY, headers)], vec![MANY.beat_in_body(headers)]));
+    all.push(Workload::new("beat, light", vec![known(MANY, headers)], vec![MANY.light_beat(headers)]));
+    all.push(register_existing(headers));
     let new = Crowd { name: "new", services: 9_999_999, instances: 1 };
     all.push(Workload { count: Some(20_000), fresh: true, ..Workload::new("register, new service", vec![], vec![new.register(headers)]) });
-    let gone = Crowd { name: "gone", services: 2_000, instances: 10 };
-    let deregister = Workload::new("deregister", known(gone), vec![gone.deregister(headers)]);
-    all.push(Workload { count: Some(gone.size()), target: Some(0.45), ..deregister });
-    let mut mix = vec![MANY.beat(headers); 90];
-    mix.extend(vec![TEN.list(headers); 9]);
-    mix.push(MANY.register(headers));
-    let known_both = vec![(vec![MANY.register(headers)], MANY.size()), (vec![TEN.register(headers)], TEN.size())];
-    all.push(Workload { target: Some(0.7), ..Workload::new("mix: 90 % beats, 9 % lists, 1 % registrations", known_both, shuffled(mix)) });
+    all.push(deregister(Crowd { name: "gone", services: 2_000, instances: 10 }, headers).reaching(0.45, None));
+    all.push(mix(headers).reaching(0.7, Some(3.0)));
     all.extend([10, 10_000].map(|n| register_in(n, headers)));
     if !quick {
         all.push(register_in(1_000, headers));
+        all.push(deregister(Crowd { name: "gone", services: 2, instances: 10_000 }, headers));
         all.extend([1, 100, 1_000].map(|n| list_of(n, false, headers)));
         all.extend([1, 10, 100, 1_000].map(|n| list_of(n, true, headers)));
-        let churn = Workload::new("list, 10 hosts, a connection each", known(TEN), vec![TEN.list(headers)]);
+        let churn = Workload { name: "list, 10 hosts, a connection each".to_string(), targets: [None; 2], ..list_of(10, false, headers) };
+        all.push(Workload { churn: true, ..churn });
+        let churn = Workload { name: "beat, a connection each".to_string(), targets: [None; 2], ..beat(headers) };
         all.push(Workload { churn: true, ..churn });
     }
     all

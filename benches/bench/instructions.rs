@@ -16,7 +16,7 @@ const COUNTED: u64 = 2_000;
 
 pub fn run(report: &mut Report, workloads: &[Workload], settings: &Settings) -> io::Result<()> {
     let mut rows = Vec::new();
-    for (at, workload) in workloads.iter().filter(|w| w.changing.is_none() && !w.churn).enumerate() {
+    for (at, workload) in workloads.iter().enumerate() {
         progress(&format!("instructions: {}", workload.name));
         let floor = if settings.with_floor { counted(&process::floor_under(&callgrind(at, "floor"))?, workload, at)? } else { 0.0 };
         let node = counted(&process::headcount_under(&callgrind(at, "headcount"))?, workload, at)?;

@@ -1,4 +1,4 @@
-//! The benchmarks: `cargo bench`, or one part of them: `cargo bench -- http`, `latency`, `push`, `peers`, `scale`.
+//! The benchmarks: `cargo bench`, or one part of them: `cargo bench -- http`, `workers`, `instructions`, `latency`, `push`, `peers`, `scale`.
 //!
 //! It starts what it measures, warms it, measures in turns, prints Markdown, writes it with a plot to `target/bench/`, and ends
 //! what it started. `cargo bench -- help` lists the settings. Other load on the machine moves every number but the ratios.
@@ -28,6 +28,7 @@ const HELP: &str = "cargo bench [-- PARTS] [SETTINGS]
 
 parts     (none)      the quick table, about three minutes
           http        requests per second of all workloads, side by side with the floor and r-nacos
+          workers     two HTTP workers of headcount beside one
           instructions  of a request, by valgrind, if it is installed
           latency     lists while 5,000 instances a second register
           push        from a change to its UDP packets
@@ -112,7 +113,7 @@ fn parsed(args: &[String]) -> Option<(Vec<String>, Settings)> {
             "--no-rival" => settings.with_rival = false,
             "--no-floor" => settings.with_floor = false,
             "--huge" => settings.huge = true,
-            part @ ("http" | "instructions" | "latency" | "push" | "peers" | "scale") => parts.push(part.to_string()),
+            part @ ("http" | "workers" | "instructions" | "latency" | "push" | "peers" | "scale") => parts.push(part.to_string()),
             _ => return None,
         }
     }
@@ -131,10 +132,15 @@ fn measure(parts: &[String], settings: &Settings) -> std::io::Result<()> {
     if quick || wanted("http") {
         let mut workloads = http::workloads(quick, settings.headers);
         workloads.retain(|w| w.name.contains(&settings.only));
-        http::run(&mut report, &workloads, settings)?;
+        http::run(&mut report, "HTTP, one worker", &workloads, http::side_by_side, settings)?;
+    }
+    if wanted("workers") {
+        let mut workloads = http::few(settings.headers);
+        workloads.retain(|w| w.name.contains(&settings.only));
+        http::run(&mut report, "HTTP, one worker and two", &workloads, http::one_and_two, settings)?;
     }
     if wanted("instructions") {
-        let mut workloads = http::workloads(true, settings.headers);
+        let mut workloads = http::counted(settings.headers);
         workloads.retain(|w| w.name.contains(&settings.only));
         instructions::run(&mut report, &workloads, settings)?;
     }

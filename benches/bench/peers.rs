@@ -2,7 +2,7 @@
 //!
 //! Bytes are counted, both ways, by proxies that stand where the member list says the nodes are; latencies are taken without.
 
-use crate::load::{self, Plan, Until};
+use crate::load::{self, Outcome, Plan, Until};
 use crate::process::{self, Process};
 use crate::report::{Report, number};
 use crate::request::{Crowd, Headers, Request};
@@ -23,14 +23,14 @@ const BACKGROUND_PER_SECOND: u64 = 5_000;
 const SETTLED_MAX: Duration = Duration::from_secs(120);
 const WINDOW: Duration = Duration::from_secs(5);
 
-struct Cluster {
-    nodes: Vec<Process>,
+pub struct Cluster {
+    pub nodes: Vec<Process>,
     /// Bytes between nodes, with proxies.
     between: Arc<AtomicU64>,
 }
 
 impl Cluster {
-    fn start(settings: &Settings, counted: bool) -> io::Result<Cluster> {
+    pub fn start(settings: &Settings, counted: bool) -> io::Result<Cluster> {
         let port = process::free_port();
         let between = Arc::new(AtomicU64::new(0));
         let at = |net: u8, n: u8| SocketAddr::from(([127, 0, net, n + 1], port));
@@ -47,6 +47,31 @@ impl Cluster {
         }
         nodes.iter_mut().try_for_each(Process::wait_until_ready)?;
         Ok(Cluster { nodes, between })
+    }
+
+    /// Sends to all nodes at once, each its share of the crowd, then its neighbour's: requests for one instance come to one node
+    /// after the other. `rate`: of all nodes together.
+    pub fn load(&self, crowd: Crowd, request: &Request, until: Until, rate: Option<u64>) -> io::Result<Vec<Outcome>> {
+        let nodes = self.nodes.len() as u64;
+        let plan = |n: u64, node: &Process| Plan {
+            to: node.addr,
+            connections: 32,
+            requests: std::slice::from_ref(request),
+            first: n * crowd.size() / nodes,
+            until,
+            rate: rate.map(|rate| rate / nodes),
+            churn: false,
+        };
+        std::thread::scope(|threads| {
+            let loads = (0..).zip(&self.nodes).map(|(n, node)| threads.spawn(move || load::run(&plan(n, node))));
+            let loads: Vec<_> = loads.collect();
+            loads.into_iter().map(|load| load.join().expect("the load does not panic")).collect()
+        })
+    }
+
+    /// CPU time of each node so far.
+    pub fn cpu(&self) -> Vec<Duration> {
+        self.nodes.iter().map(Process::cpu).collect()
     }
 
     fn bytes(&self) -> u64 {
@@ -87,6 +112,8 @@ pub fn run(report: &mut Report, settings: &Settings) -> io::Result<()> {
     let rows = visible(settings)?;
     let head = ["registration on one node", "changes", "p50 ms", "p99 ms", "max ms", "not within 10 s"];
     report.table("Three nodes: visible on both others (p99 ≤ 20 ms idle)", &head, &rows);
+    let head = ["requests", "per second, all nodes", "CPU µs a request, all nodes", "p50 ms", "p99 ms", "not 200"];
+    report.table("Three nodes: as many as there can be, each instance's to one node after the other", &head, &everywhere(settings)?);
     let rows: Vec<Vec<String>> = [10, 1_000, 10_000].iter().map(|n| per_registration(*n, settings)).collect::<io::Result<_>>()?;
     report.table("Three nodes: bytes between all nodes for one registration", &["service of", "bytes", "idle bytes a second"], &rows);
     let held: &[u64] = if settings.huge { &[1_000, 100_000, 1_000_000] } else { &[1_000, 100_000] };
@@ -159,6 +186,36 @@ fn background(node: &Process, settings: &Settings, over: &AtomicBool) -> io::Res
         sent += load::run(&plan)?.answered;
     }
     Ok(sent as f64 / start.elapsed().as_secs_f64())
+}
+
+// === how many ===
+
+fn everywhere(settings: &Settings) -> io::Result<Vec<Vec<String>>> {
+    let crowd = Crowd { name: "everywhere", services: 1_000, instances: 10 };
+    let mut rows = Vec::new();
+    for (name, request) in [("register", crowd.register(settings.headers)), ("beat, full", crowd.beat(settings.headers))] {
+        progress(&format!("three nodes: {name} at all of them"));
+        let cluster = Cluster::start(settings, false)?;
+        cluster.load(crowd, &crowd.register(settings.headers), Until::Count(crowd.size()), None)?;
+        let before: Duration = cluster.cpu().iter().sum();
+        let outcomes = cluster.load(crowd, &request, Until::After(WINDOW), None)?;
+        let cpu = cluster.cpu().iter().sum::<Duration>() - before;
+        let (mut latency, mut answered, mut failed) = (Histogram::default(), 0, 0);
+        for outcome in &outcomes {
+            latency.merge(&outcome.latency);
+            answered += outcome.answered;
+            failed += outcome.failed;
+        }
+        rows.push(vec![
+            name.to_string(),
+            number(outcomes.iter().map(Outcome::per_second).sum()),
+            format!("{:.2}", cpu.as_secs_f64() * 1e6 / answered as f64),
+            format!("{:.2}", latency.quantile_ms(0.5)),
+            format!("{:.2}", latency.quantile_ms(0.99)),
+            failed.to_string(),
+        ]);
+    }
+    Ok(rows)
 }
 
 // === how much ===

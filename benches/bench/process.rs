@@ -61,9 +61,10 @@ pub fn headcount(workers: usize) -> io::Result<Process> {
     ready(headcount_at(&[], SocketAddr::from(([127, 0, 0, 1], free_port())), workers, &[])?)
 }
 
-/// A node with one worker, started by another command.
+/// A node with one worker, started by another command. It keeps no snapshot: that work comes by the clock, not by the request.
 pub fn headcount_under(starter: &[String]) -> io::Result<Process> {
-    ready(headcount_at(starter, SocketAddr::from(([127, 0, 0, 1], free_port())), 1, &[])?)
+    let no_snapshot = "HEADCOUNT_DATA_DIR=/dev/null/none".to_string();
+    ready(headcount_at(starter, SocketAddr::from(([127, 0, 0, 1], free_port())), 1, &[no_snapshot])?)
 }
 
 /// A node with more flags and environment (`KEY=value`), which need not be ready yet.
@@ -76,7 +77,7 @@ fn headcount_at(starter: &[String], addr: SocketAddr, workers: usize, more: &[St
     let binary = std::env::var_os("BENCH_NODE").unwrap_or_else(|| env!("CARGO_BIN_EXE_headcount").into());
     let mut command = command(starter, binary.into());
     command.args(["--bind", &addr.ip().to_string(), "--port", &addr.port().to_string()]).args(["--http-workers", &workers.to_string()]);
-    command.arg("--data-dir").arg(home.path().join("data")).current_dir(home.path());
+    command.env("HEADCOUNT_DATA_DIR", home.path().join("data")).current_dir(home.path());
     for name in ["MODE", "MEMBER_LIST", "NACOS_SERVERS", "HEADCOUNT_CONFIG_DIR", "HEADCOUNT_HTTP_WORKERS"] {
         command.env_remove(name);
     }
@@ -89,10 +90,12 @@ fn headcount_at(starter: &[String], addr: SocketAddr, workers: usize, more: &[St
     start("headcount", command, addr, home)
 }
 
-/// The nearest rival, if it is installed.
+/// The nearest rival, if it is installed: where `HEADCOUNT_RNACOS` says, or in the `PATH`.
 pub fn rnacos() -> io::Result<Option<Process>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let Some(binary) = std::env::split_paths(&path).map(|dir| dir.join("rnacos")).find(|file| file.is_file()) else { return Ok(None) };
+    let named = std::env::var_os("HEADCOUNT_RNACOS").map(PathBuf::from);
+    let mut places = named.into_iter().chain(std::env::split_paths(&path).map(|dir| dir.join("rnacos")));
+    let Some(binary) = places.find(|file| file.is_file()) else { return Ok(None) };
     let (port, home) = (free_port(), tempfile::tempdir()?);
     let mut command = Command::new(binary);
     command.current_dir(home.path()).env("RNACOS_HTTP_PORT", port.to_string()).env("RNACOS_HTTP_WORKERS", "1");

@@ -32,11 +32,11 @@ async fn merge(realm: Arc<Realm>, registrar: Addr<Registrar>, datum: Datum, orig
     let cell = match realm.cell(&key) {
         Some(cell) => Ok(cell),
         None if check_service_name(key.grouped()).is_err() && !key.is_reserved() => return,
-        None => registrar.send(Ensure(key.clone())).await.unwrap_or(Err(NamingError::NodeStopping)),
+        None => registrar.send(Ensure { key: key.clone(), limited: false }).await.unwrap_or(Err(NamingError::NodeStopping)),
     };
     let Ok(cell) = cell else { return };
     if cell.handle().send(Merge { incoming: incoming.clone(), origin }).await.is_err()
-        && let Ok(Ok(cell)) = registrar.send(Ensure(key)).await
+        && let Ok(Ok(cell)) = registrar.send(Ensure { key, limited: false }).await
     {
         // It retired under our hands; the one born anew takes it. Lost even so, a digest round brings it again.
         let _ = cell.handle().send(Merge { incoming, origin }).await;
@@ -53,7 +53,9 @@ pub fn check_clock(realm: &Realm, data: &[Datum]) -> Result<(), StampAhead> {
 
 fn refuse(realm: &Realm, key: &ServiceKey, e: &StampAhead) {
     realm.metrics.refuse_ahead(format!("datum of {key}: {e}"));
-    warn!(service:% = key, error:% = e; "datum refused");
+    if realm.metrics.ahead_lines.allows(realm.clock.now()) {
+        warn!(service:% = key, error:% = e; "datum refused");
+    }
 }
 
 /// The newest hybrid time in it.

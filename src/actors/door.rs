@@ -60,7 +60,7 @@ impl Door {
 
     /// The cell of a service, which is born if there is none.
     pub async fn ensure(&self, key: Arc<ServiceKey>) -> Result<Arc<Cell>, NamingError> {
-        self.registrar.send(Ensure(key)).await.unwrap_or(Err(NamingError::NodeStopping))
+        self.registrar.send(Ensure { key, limited: true }).await.unwrap_or(Err(NamingError::NodeStopping))
     }
 
     /// The way of nearly every beat: a healthy instance that is known. One look at the index, one atomic, no mailbox. `None`: the

@@ -189,7 +189,7 @@ impl Services {
     }
 
     async fn ensure(&self, key: Arc<ServiceKey>) -> Option<Arc<Cell>> {
-        self.registrar.send(Ensure(key)).await.ok()?.ok()
+        self.registrar.send(Ensure { key, limited: false }).await.ok()?.ok()
     }
 
     /// The keys whose lists we do not have as the node has them; for the others it has vouched.

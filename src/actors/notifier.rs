@@ -29,7 +29,7 @@ pub enum Origin {
 #[rtype(result = "()")]
 pub struct ServiceChanged {
     pub key: Arc<ServiceKey>,
-    /// Consumers see something else than before.
+    /// Consumers see something else than before, and some may be subscribed.
     pub shown: bool,
     /// The settings register moved.
     pub settings: bool,

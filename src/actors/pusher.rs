@@ -254,14 +254,16 @@ impl Actor for Pusher {
 // === handlers ===
 
 impl Handler<Subscribe> for Pusher {
-    type Result = ();
+    type Result = bool;
 
-    fn handle(&mut self, ask: Subscribe, ctx: &mut Self::Context) {
+    fn handle(&mut self, ask: Subscribe, ctx: &mut Self::Context) -> bool {
         let addr = ask.subscriber.addr;
-        if let Err(error) = self.book.subscribe(ask.subscriber, ask.ttl_ms, self.clock.now()) {
+        let subscribed = self.book.subscribe(ask.subscriber, ask.ttl_ms, self.clock.now());
+        if let Err(error) = &subscribed {
             log::debug!(subscriber:% = addr, error:% = error; "not subscribed");
         }
         self.wake(ctx);
+        subscribed.is_ok()
     }
 }
 

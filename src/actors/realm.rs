@@ -20,6 +20,7 @@ use crate::protocol::ownership::Ownership;
 use crate::registry::cell::{self, Published};
 use crate::registry::index;
 use crate::registry::noted::NotedBeats;
+use crate::registry::watched::Watched;
 use crate::switches::SwitchBoard;
 use crate::wire::host_list::{HostQuery, host_list};
 use actix::Addr;
@@ -87,6 +88,8 @@ pub struct Realm {
     pub snapshot: ArcSwap<SnapshotPicture>,
     /// Full beats heard while clients were not served.
     pub noted: NotedBeats,
+    /// Whose changes consumers are to be told of.
+    pub watched: Watched,
     /// Chosen at random at start: who answers to it is this process.
     pub nonce: u64,
 }
@@ -111,6 +114,7 @@ impl Realm {
             snapshot: ArcSwap::default(),
             clock,
             noted: NotedBeats::default(),
+            watched: Watched::default(),
             nonce,
         }
     }

@@ -16,7 +16,11 @@ use std::sync::Arc;
 /// There must be a living actor for this service. Names must have been checked.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<Cell>, NamingError>")]
-pub struct Ensure(pub Arc<ServiceKey>);
+pub struct Ensure {
+    pub key: Arc<ServiceKey>,
+    /// A client wants it: refused where there are too many. What a peer tells of is in the cluster already.
+    pub limited: bool,
+}
 
 /// The threads services may live on.
 #[derive(Message)]
@@ -65,7 +69,7 @@ impl Handler<Homes> for Registrar {
 
 impl Handler<Ensure> for Registrar {
     type Result = Result<Arc<Cell>, NamingError>;
-    fn handle(&mut self, Ensure(key): Ensure, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Ensure { key, limited }: Ensure, _: &mut Self::Context) -> Self::Result {
         let now = self.realm.clock.now();
         if let Some(cell) = self.realm.index.get_key(&key) {
             if cell.handle().connected() {
@@ -76,7 +80,7 @@ impl Handler<Ensure> for Registrar {
             return self.birth(Service::from_view(&cell.view().view, now));
         }
         let max = self.realm.rules.services_max;
-        if self.realm.index.len() >= max {
+        if limited && !key.is_reserved() && self.realm.index.len() >= max {
             let got = self.realm.index.len() + 1;
             let what = "the number of services";
             return Err(NamingError::OverLimit { what, got, max, limit: "headcount.limits.services", kind: LimitKind::Value });

@@ -11,6 +11,7 @@
 
 mod handlers;
 mod messages;
+mod myself;
 
 pub use messages::*;
 
@@ -22,19 +23,17 @@ use crate::model::heartbeat::Heartbeat;
 use crate::model::peer::PeerAddr;
 use crate::model::status::ServerStatus;
 use crate::model::time::Millis;
-use crate::net::link::{PeerError, PeerLink, PeerReply, PeerRequest};
+use crate::net::link::{PeerError, PeerLink, PeerReply, PeerRequest, is_rejection};
 use crate::protocol::roster::peer::PeerState;
 use crate::protocol::roster::{self, Myself, Roster};
-use crate::protocol::warmup::{self, Warmup};
+use crate::protocol::warmup::{self, Taken, Warmup};
 use actix::prelude::*;
 use futures_util::future::join_all;
 use log::{debug, info, warn};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A node that does not find itself in its list asks again after this.
-const WHOAMI_AGAIN: Duration = Duration::from_secs(2);
 
 pub struct RosterActor {
     roster: Roster,
@@ -52,6 +51,8 @@ pub struct RosterActor {
     search: Option<SpawnHandle>,
     /// What was last found out about this node, and logged.
     told: Myself,
+    /// Who will have nothing of us, and why, in its own words.
+    rejections: BTreeMap<PeerAddr, String>,
 }
 
 // === impl RosterActor ===
@@ -77,6 +78,7 @@ impl RosterActor {
             timer: None,
             search: None,
             told: Myself::Unknown,
+            rejections: BTreeMap::new(),
         }
     }
 
@@ -181,13 +183,40 @@ impl RosterActor {
         let heartbeat = self.roster.heartbeat(&to, me, root, clock, now);
         let call = self.link.call(&to, PeerRequest::Heartbeat(heartbeat));
         ctx.spawn(call.into_actor(self).map(move |answer, actor, ctx| match answer {
-            Ok(PeerReply::Heartbeat(heartbeat)) => actor.answered(to, heartbeat, ctx),
-            Err(PeerError::Refused) => actor.on(roster::Event::Refused(to), ctx),
+            Ok(PeerReply::Heartbeat(heartbeat)) => {
+                actor.answered(to.clone(), heartbeat, ctx);
+                actor.taken(&to, Taken::Accepted, ctx);
+            }
+            Err(PeerError::Refused) => {
+                actor.taken(&to, Taken::Lost, ctx);
+                actor.on(roster::Event::Refused(to), ctx);
+            }
+            Err(PeerError::Status(status, why)) if is_rejection(status) => {
+                actor.rejected(to.clone(), why);
+                actor.taken(&to, Taken::Rejected, ctx);
+                actor.on(roster::Event::Missed(to), ctx);
+            }
             other => {
                 debug!(peer:% = to, answer:? = other; "heartbeat missed");
+                actor.taken(&to, Taken::Lost, ctx);
                 actor.on(roster::Event::Missed(to), ctx);
             }
         }));
+    }
+
+    /// A peer took our heartbeat, or did not.
+    fn taken(&mut self, peer: &PeerAddr, taken: Taken, ctx: &mut Context<Self>) {
+        if taken != Taken::Rejected {
+            self.rejections.remove(peer);
+        }
+        self.warm(warmup::Event::Heartbeat { peer: peer.clone(), taken }, ctx);
+    }
+
+    fn rejected(&mut self, peer: PeerAddr, why: String) {
+        if self.rejections.get(&peer) != Some(&why) {
+            warn!(peer:% = peer, why; "a peer will have nothing of this node");
+            self.rejections.insert(peer, why);
+        }
     }
 
     fn answered(&mut self, peer: PeerAddr, heartbeat: Heartbeat, ctx: &mut Context<Self>) {
@@ -205,7 +234,9 @@ impl RosterActor {
             Ok(()) => true,
             Err(e) => {
                 self.realm.metrics.refuse_ahead(format!("heartbeat of {}: {e}", heartbeat.address));
-                warn!(peer:% = heartbeat.address, error:% = e; "heartbeat refused");
+                if self.realm.metrics.ahead_lines.allows(self.realm.clock.now()) {
+                    warn!(peer:% = heartbeat.address, error:% = e; "heartbeat refused");
+                }
                 false
             }
         }
@@ -219,7 +250,10 @@ impl RosterActor {
             self.realm.judging.store(Arc::new(rules));
         }
         let (me, lost) = match self.roster.myself() {
-            Myself::Found(me) => (Some(me.clone()), None),
+            Myself::Found(me) => {
+                let outcast = self.rejections.iter().next().filter(|_| self.warmup.is_outcast());
+                (Some(me.clone()), outcast.map(|(peer, why)| format!("{peer} will have nothing of this node: {why}")))
+            }
             Myself::Unknown => (None, Some("this node is still looking for itself in the member list".to_string())),
             Myself::NotListed => {
                 (None, Some("this node is not in its own member list: add its address, or set NACOS_SERVER_IP".to_string()))
@@ -275,64 +309,6 @@ impl RosterActor {
         warn!(gap_ms; "this process stood still: it serves again when it is level with its peers");
         self.on(roster::Event::Paused, ctx);
         self.warm(warmup::Event::Paused { gap_ms }, ctx);
-    }
-
-    /// Finds this node in the list: by its configured address, else by who answers to our nonce.
-    fn find_myself(&mut self, ctx: &mut Context<Self>) {
-        if let Some(search) = self.search.take() {
-            ctx.cancel_future(search);
-        }
-        let members = self.roster.members().to_vec();
-        if members.is_empty() {
-            return;
-        }
-        let nonce = self.realm.nonce;
-        if let Some(me) = self.advertised.clone() {
-            if !members.contains(&me) {
-                return self.resolved(Myself::NotListed, ctx);
-            }
-            if members.len() == 1 {
-                return self.resolved(Myself::Found(me), ctx);
-            }
-            // Not every network lets a node call itself, so only an answer says something.
-            let ask = self.link.call(&me, PeerRequest::Whoami(nonce));
-            ctx.spawn(ask.into_actor(self).map(move |answer, actor, ctx| match answer {
-                Ok(PeerReply::Whoami(false)) => actor.resolved(Myself::Taken(me), ctx),
-                _ => actor.resolved(Myself::Found(me), ctx),
-            }));
-            return;
-        }
-        let asks: Vec<_> = members.iter().map(|member| self.link.call(member, PeerRequest::Whoami(nonce))).collect();
-        ctx.spawn(join_all(asks).into_actor(self).map(move |answers, actor, ctx| {
-            let mine = answers.iter().position(|answer| matches!(answer, Ok(PeerReply::Whoami(true))));
-            actor.resolved(mine.map_or(Myself::NotListed, |at| Myself::Found(members[at].clone())), ctx);
-        }));
-    }
-
-    fn resolved(&mut self, myself: Myself, ctx: &mut Context<Self>) {
-        let found = matches!(myself, Myself::Found(_));
-        if !found {
-            if myself != self.told {
-                match &myself {
-                    Myself::Taken(at) => {
-                        warn!(address:% = at; "another process answers at this node's address: it does not serve while that is so")
-                    }
-                    _ => warn!(members = self.roster.members().len(); "this node is not in its member list: it does not serve until it is"),
-                }
-            }
-            let again = ctx.run_later(WHOAMI_AGAIN, |actor, ctx| {
-                actor.search = None;
-                if !matches!(actor.roster.myself(), Myself::Found(_)) {
-                    actor.find_myself(ctx);
-                }
-            });
-            if let Some(search) = self.search.replace(again) {
-                ctx.cancel_future(search);
-            }
-        }
-        self.told = myself.clone();
-        self.on(roster::Event::Resolved(myself), ctx);
-        self.lifecycle(ctx);
     }
 
     /// Who there is to level with: everybody listed but this node.

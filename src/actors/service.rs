@@ -24,6 +24,8 @@ pub use listed::{TakeList, Vouch, Vouched};
 
 /// A timer never sleeps longer than this, so that a change of rules is noticed.
 const SLEEP_MS_MAX: u64 = 10 * 60 * 1_000;
+/// Rendered answers that nobody has read for so long go when the timer next rings.
+const RENDERED_IDLE_MS: u64 = 60_000;
 
 pub struct ServiceActor {
     service: Service,
@@ -32,6 +34,8 @@ pub struct ServiceActor {
     notifier: Recipient<ServiceChanged>,
     timer: Option<SpawnHandle>,
     armed: Millis,
+    /// When it was last looked whether the rendered answers are idle.
+    looked: Millis,
     /// Only where Java nodes are peers.
     last_lists: LastLists,
 }
@@ -138,7 +142,8 @@ pub struct Retire;
 
 impl ServiceActor {
     pub fn new(service: Service, publisher: Publisher, realm: Arc<Realm>, notifier: Recipient<ServiceChanged>) -> ServiceActor {
-        ServiceActor { service, publisher, realm, notifier, timer: None, armed: Millis::MAX, last_lists: LastLists::default() }
+        let (armed, looked) = (Millis::MAX, realm.clock.now());
+        ServiceActor { service, publisher, realm, notifier, timer: None, armed, looked, last_lists: LastLists::default() }
     }
 
     /// Decides at the present moment, settles what changed, returns the machine's answer.
@@ -161,8 +166,13 @@ impl ServiceActor {
             self.publisher.publish(view);
             self.realm.index.changed().mark(self.service.key().hash());
             let Change { shown, settings, touched, minted, .. } = change;
-            let event = ServiceChanged { key: self.service.key().clone(), shown, settings, touched, minted, origin };
-            tell(&self.notifier, event, &self.realm.metrics.mail_dropped);
+            let key = self.service.key().clone();
+            let shown = shown && self.realm.watched.is_watched(key.hash(), self.realm.clock.now());
+            // Waking other threads costs more than all of the above: only where somebody listens.
+            if shown || !self.realm.rules.standalone || key.is_reserved() {
+                let event = ServiceChanged { key, shown, settings, touched, minted, origin };
+                tell(&self.notifier, event, &self.realm.metrics.mail_dropped);
+            }
         }
         self.arm(ctx);
     }
@@ -196,8 +206,21 @@ impl ServiceActor {
             warn!(service:% = key, tombstones = verdict.overdue; "tombstones dropped though a peer has been away");
         }
         self.settle(change, Origin::Here, ctx);
+        self.drop_idle_answers();
         if realm.at_moment(&key, |at| self.service.may_retire(at)) {
             self.retire(ctx);
+        }
+    }
+
+    /// Shows the same view again, with nothing rendered yet, if what was is read no more.
+    fn drop_idle_answers(&mut self) {
+        let now = self.realm.clock.now();
+        if now.since(self.looked) < RENDERED_IDLE_MS {
+            return;
+        }
+        self.looked = now;
+        if self.publisher.cell().glance().extra.is_idle() {
+            self.publisher.publish(self.service.view());
         }
     }
 

@@ -5,8 +5,9 @@
 //! tick ── clock mark ahead of the clock; while Ready changed buckets, then the manifest ──▶ Disk
 //! Close ── the same once more;  Leave ── the clock as it stands
 //! ```
-//! Views are read where everybody reads them; bytes are made and written on the disk's own thread, a bucket at a time. Never:
-//! holds more than one bucket, writes a manifest over a bucket that could not be written, asks a service anything but to merge.
+//! Views are read where everybody reads them; bytes are made and written on the disk's own thread, a bucket at a time, and flushed
+//! all at once. Never: holds more than one bucket, writes a manifest over a bucket that could not be written, asks a service
+//! anything but to merge.
 
 mod load;
 mod messages;
@@ -66,6 +67,14 @@ struct Archive {
     closing: Flag<bool>,
 }
 
+/// What a round is to change on disk.
+#[derive(Default)]
+struct Due {
+    buckets: Vec<(u16, Survey)>,
+    written: Vec<String>,
+    removed: Vec<String>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Round {
     /// Only while the node serves.
@@ -116,18 +125,19 @@ impl Archive {
     async fn round(&self, round: Round) -> bool {
         let mut files = self.files.lock().await;
         let epoch = self.realm.pause.epoch();
+        let mut due = Due::default();
         for bucket in 0..BUCKETS as u16 {
             if round == Round::Periodic && (self.closing.get() || !self.realm.is_serving()) {
                 return false;
             }
-            if !self.keep_bucket(bucket, &mut files).await {
+            if !self.stage_bucket(bucket, &mut files, &mut due).await {
                 return false;
             }
             tokio::task::yield_now().await;
         }
         // What was read before a pause is old news, and whoever is not Ready may have less than what is on disk.
         let valid = self.realm.pause.epoch() == epoch && (round == Round::Last || self.realm.is_serving());
-        if !valid {
+        if !valid || !self.commit(due, &mut files).await {
             return false;
         }
         let manifest = Manifest { taken_ms: self.realm.clock.wall() };
@@ -142,23 +152,38 @@ impl Archive {
         false
     }
 
-    /// `false`: what is on disk of this bucket is not what is here.
-    async fn keep_bucket(&self, bucket: u16, files: &mut Shelves) -> bool {
+    /// `false`: what is due of this bucket could not be written.
+    async fn stage_bucket(&self, bucket: u16, files: &mut Shelves, due: &mut Due) -> bool {
         let changed = self.realm.index.changed().take(bucket);
         let cells = self.realm.index.bucket(bucket);
         let now = self.realm.clock.now();
         let mut survey = Survey::default();
         cells.iter().for_each(|cell| survey.add(&cell.glance().view, now));
         let name = bucket_name(bucket);
-        let worked = match files.step(bucket, changed, survey) {
+        match files.step(bucket, changed, survey) {
             Step::Leave => return true,
-            Step::Write => self.disk.write_made(&name, making(bucket, cells, now)).await,
-            Step::Remove => self.disk.remove(&name).await,
-        };
-        let fine = self.note(worked);
+            Step::Write => {
+                let staged = self.disk.stage(&name, making(bucket, cells, now)).await;
+                if !self.note(staged) {
+                    return false;
+                }
+                due.written.push(name);
+            }
+            Step::Remove => due.removed.push(name),
+        }
+        due.buckets.push((bucket, survey));
+        true
+    }
+
+    /// `false`: what is on disk of these buckets is not, or may not be, what is here.
+    async fn commit(&self, due: Due, files: &mut Shelves) -> bool {
+        if due.buckets.is_empty() {
+            return true;
+        }
+        let fine = self.note(self.disk.commit(due.written, due.removed).await);
         if fine {
-            self.realm.metrics.snapshot_buckets.add(1);
-            files.done(bucket, survey);
+            self.realm.metrics.snapshot_buckets.add(due.buckets.len() as u64);
+            due.buckets.into_iter().for_each(|(bucket, survey)| files.done(bucket, survey));
         }
         fine
     }

@@ -23,6 +23,7 @@ use futures_util::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ impl Diff {
         let flag = self.cluster_secret_file.map(|path| ("cluster-secret-file".to_string(), path.display().to_string()));
         let secret = Raw::load(&Vec::from_iter(flag), env).check_secret().map_err(|faults| DiffError::Configuration(told(&faults)))?;
         let config = Config { cluster_secret: secret, context_path, ..Config::default() };
-        let look = Look { link: HttpLink::new(&config, rand::random()), nodes };
+        let look = Look { link: HttpLink::new(&config, rand::random(), Rc::new(|| u64::MAX)), nodes };
         let first = look.keys().await?;
         if first.is_empty() {
             return Ok(look.equal());

@@ -255,7 +255,7 @@ pub const SETTINGS: &[Setting] = &[
         "headcount.limits.instances-per-service",
         ANY,
         limits.instances_per_service,
-        "Instances of one service, those lately removed included."
+        "Instances of one service; of those lately removed it remembers a few times as many."
     ),
     count!(
         Group::Limits,

@@ -38,7 +38,7 @@ pub async fn beat_of(call: &Call, params: &Params<'_>, grouped: Cow<'_, str>) ->
         return Ok(heard(call, interval_ms));
     }
     if !sign.beat.ephemeral {
-        return Ok(heard(call, None)); // persistent instances do not beat: nothing comes of it
+        return sign.beat_of_persistent(call).await;
     }
     let (key, claim) = sign.claim(call)?;
     if claim.made_up.is_none() && call.edge.realm.cell(&key).is_none() {
@@ -77,6 +77,16 @@ impl<'p> Sign<'p> {
         }
         let cluster = beat.cluster.clone().unwrap_or_else(|| params.or("clusterName", DEFAULT_CLUSTER));
         Ok(Sign { namespace, grouped, beat, cluster, full: text.is_some() })
+    }
+
+    /// Persistent instances do not beat, so none is made; one that is here is not persistent, and lives.
+    async fn beat_of_persistent(&self, call: &Call) -> Answer {
+        if let Ok((key, claim)) = self.claim(call)
+            && call.edge.realm.cell(&key).is_some()
+        {
+            call.ask(key, Beat(BeatClaim { made_up: None, ..claim })).await?;
+        }
+        Ok(heard(call, None))
     }
 
     fn ip(&self) -> &str {

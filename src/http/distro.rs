@@ -5,8 +5,8 @@ use crate::http::java;
 use crate::http::peer_auth::{self, Right};
 use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;
-use crate::net::link::{BAD_MESSAGE, PeerError, PeerRequest};
-use crate::net::peer_http::{NODE_HEADER, PEER_PATH, read_request, write_reply};
+use crate::net::link::{BAD_MESSAGE, CALL_MS_MAX, PeerError, PeerRequest};
+use crate::net::peer_http::{NODE_HEADER, PEER_PATH, SENT_HEADER, read_request, write_reply};
 use actix_web::web::Bytes;
 use std::time::Duration;
 
@@ -34,7 +34,13 @@ async fn answer_request(call: &Call, request: Result<PeerRequest, NamingError>) 
     {
         return Err(NamingError::Forbidden("lists without stamps are taken from nodes named in headcount.peers.legacy only".into()));
     }
-    let from = call.request.headers().get(NODE_HEADER).and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok()).unwrap_or(0);
+    let number = |name: &str| call.request.headers().get(name).and_then(|id| id.to_str().ok()).and_then(|id| id.parse::<u64>().ok());
+    let late_ms = number(SENT_HEADER).map_or(0, |sent_ms| call.edge.realm.now_ms().saturating_sub(sent_ms));
+    if late_ms > CALL_MS_MAX && tells_ages(&request) {
+        call.edge.realm.metrics.calls_late.add(1);
+        return Err(NamingError::Unavailable(format!("this was sent {late_ms} ms ago: its sender no longer waits")));
+    }
+    let from = number(NODE_HEADER).unwrap_or(0);
     match tokio::time::timeout(DEADLINE, call.edge.desk.answer(from, request)).await {
         Ok(Ok(reply)) => Ok(reply::json_bytes(Bytes::from(write_reply(&reply)))),
         Ok(Err(PeerError::Status(BAD_MESSAGE, text))) => Err(NamingError::Illegal(text.into())),
@@ -42,4 +48,9 @@ async fn answer_request(call: &Call, request: Result<PeerRequest, NamingError>) 
         Ok(Err(_)) => Err(NamingError::NodeStopping),
         Err(_) => Err(NamingError::Unavailable("this took too long".to_string())),
     }
+}
+
+/// Whether what it says counts from when it was sent. (A heartbeat is heard however late: it brings the clocks together again.)
+fn tells_ages(request: &PeerRequest) -> bool {
+    matches!(request, PeerRequest::Beats(_) | PeerRequest::Datum(_) | PeerRequest::Goodbye { .. })
 }

@@ -170,9 +170,11 @@ pub fn short(what: &'static str, text: &str, max: usize, limit: &'static str) ->
     if text.len() <= max { Ok(()) } else { within(what, text.chars().count(), max, limit) }
 }
 
-fn no_control(param: &'static str, text: &str) -> Result<(), NamingError> {
-    if text.chars().any(char::is_control) {
-        return Err(NamingError::Illegal(format!("Param '{param}' is illegal, it must not contain control characters").into()));
+/// Text that people and files are to read: no control characters, and no bytes that were not UTF-8.
+pub fn no_control(param: &'static str, text: &str) -> Result<(), NamingError> {
+    if text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+        let expected = "it must not contain control characters, or bytes that are not UTF-8";
+        return Err(NamingError::Illegal(format!("Param '{param}' is illegal, {expected}").into()));
     }
     Ok(())
 }

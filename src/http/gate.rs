@@ -37,10 +37,11 @@ pub fn check(call: &Call) -> Option<HttpResponse> {
     if let Some(status) = limited(call) {
         return Some(reply::limited(status));
     }
+    let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(call.request.method());
     let passes = match shown_status(call) {
         "UP" => true,
-        "WRITE_ONLY" => call.request.method() != Method::GET,
-        "READ_ONLY" => call.request.method() == Method::GET,
+        "WRITE_ONLY" => !reads,
+        "READ_ONLY" => reads,
         _ => false,
     };
     if passes || call.edge.is_peer(call) {

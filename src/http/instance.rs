@@ -2,12 +2,12 @@
 
 use crate::actors::pusher::Subscribe;
 use crate::actors::service::{Deregister, EditMetadata, PatchInstance, Register, Update};
-use crate::http::extract::{Call, short};
+use crate::http::extract::{Call, no_control, short};
 use crate::http::reply::{self, Answer};
 use crate::model::entry::State;
 use crate::model::error::NamingError;
 use crate::model::instance::{InstanceKey, Metadata, check_instance};
-use crate::model::name::{DEFAULT_CLUSTER, GROUP_SEPARATOR, PUBLIC, ServiceKey, check_service_name};
+use crate::model::name::{DEFAULT_CLUSTER, GROUP_SEPARATOR, PUBLIC, ServiceKey, check_cluster_name, check_service_name};
 use crate::model::service::{BatchEdit, BatchTarget, Patch, Registration};
 use crate::protocol::push_target::push_target;
 use crate::protocol::pushbook::{Subscriber, ttl_ms};
@@ -18,6 +18,9 @@ use crate::wire::value::{bool_a, bool_j, double_j, int_j};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
+
+/// From here on its way to its pusher a subscription takes less.
+const SUBSCRIBE_MS_MAX: u64 = 10_000;
 
 // === writes ===
 
@@ -57,7 +60,10 @@ pub async fn deregister(call: Call) -> Answer {
     let known = call.edge.realm.cell(&key).is_some();
     let may_come = !call.edge.realm.rules.standalone && check_service_name(key.grouped()).is_ok();
     if ephemeral && (known || may_come) {
-        call.ask(key, Deregister(instance)).await?;
+        match call.ask(key, Deregister(instance)).await {
+            Err(NamingError::OverLimit { .. }) => {} // no room for the service: so it is not here, and its end is not noted
+            ended => ended?,
+        }
     }
     Ok(reply::ok(&call.request))
 }
@@ -107,7 +113,8 @@ async fn edit_metadata(call: &Call, edit: fn(Metadata) -> BatchEdit) -> Answer {
         Some(picture) => {
             if let BatchEdit::Put(pairs) = &edit {
                 // What is added must not grow anybody's beyond its limits.
-                picture.view.shown().try_for_each(|e| call.check_metadata(&e.record().metadata.with(pairs)))?;
+                let meant = picture.view.shown().filter(|e| target.names(&e.key));
+                meant.into_iter().try_for_each(|e| call.check_metadata(&e.record().metadata.with(pairs)))?;
             }
             call.ask(key, EditMetadata(target, edit)).await?
         }
@@ -159,6 +166,7 @@ fn registration(call: &Call, params: &Params<'_>) -> Result<Registration, Naming
 
 fn app(call: &Call, params: &Params<'_>) -> Result<Option<Arc<str>>, NamingError> {
     let Some(app) = params.optional("app") else { return Ok(None) };
+    no_control("app", &app)?;
     short("the length of app", &app, call.limits().app, "headcount.limits.app")?;
     Ok(Some(Arc::from(&*app)))
 }
@@ -167,7 +175,7 @@ fn app(call: &Call, params: &Params<'_>) -> Result<Option<Arc<str>>, NamingError
 fn check_new(key: &ServiceKey, registration: &Registration) -> Result<(), NamingError> {
     check_instance(&registration.key.ip, registration.key.port, registration.weight)?;
     check_service_name(key.grouped())?;
-    registration.clone().check().map(drop)
+    check_cluster_name(&registration.key.cluster)
 }
 
 // === reads ===
@@ -180,6 +188,9 @@ pub async fn list(call: Call) -> Answer {
 /// The instances of the service `grouped`, whatever `serviceName` says.
 pub async fn list_of(call: &Call, params: &Params<'_>, grouped: &str) -> Answer {
     let namespace = call.namespace(params)?;
+    if grouped.len() > call.limits().service_name {
+        call.key(&namespace, grouped)?;
+    }
     let clusters = params.optional("clusters").unwrap_or_default();
     let udp_port = params.optional("udpPort").map_or(Ok(0), |p| int_j(&p))?;
     let env = params.optional("env").unwrap_or_default();
@@ -230,7 +241,9 @@ async fn subscribe(call: &Call, params: &Params<'_>, namespace: &str, grouped: &
     if subscriber.size() > call.limits().subscriber_bytes {
         return false;
     }
-    call.edge.pusher_of(&addr).send(Subscribe { subscriber, ttl_ms }).await.is_ok()
+    let realm = &call.edge.realm;
+    realm.watched.watch(subscriber.service.hash(), realm.clock.now() + ttl_ms + SUBSCRIBE_MS_MAX);
+    call.edge.pusher_of(&addr).send(Subscribe { subscriber, ttl_ms }).await.unwrap_or(false)
 }
 
 #[derive(Serialize)]
@@ -277,7 +290,7 @@ pub async fn detail(call: Call) -> Answer {
 pub async fn statuses(call: Call) -> Answer {
     let params = call.params();
     let key = params.bound("key")?;
-    let (namespace, grouped) = key.split_once("##").unwrap_or((PUBLIC, &key));
+    let (namespace, grouped) = key.rsplit_once("##").unwrap_or((PUBLIC, &key));
     let picture = call.picture(&ServiceKey::new(namespace, grouped));
     let absent = || NamingError::NotFound(format!("service: {grouped} not found."));
     let picture = picture.filter(|_| grouped.contains(GROUP_SEPARATOR)).ok_or_else(absent)?;

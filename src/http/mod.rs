@@ -43,18 +43,25 @@ use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
+use log::warn;
 use reply::Answer;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Paths under which Nacos's filters apply: gate, grouping, 501.
 const NAMING: &str = "/v1/ns/";
 /// Nacos 1.4 has a second name for the operator's part.
 const OPERATOR: (&str, &str) = ("/v1/ns/operator/", "/v1/ns/ops/");
+/// A body that is not there by then does not come.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Of the reason in a log line.
+const REASON_CHARS_MAX: usize = 200;
 /// Probes and scrapers find these without the context path too.
 const BARE: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
@@ -226,7 +233,7 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
     let large = (for_peers || path == java::STATUS_PATH) && peer_auth::right(&edge, &request).is_some();
     let body = match read_body(&edge, &request, payload, large).await {
         Ok(body) => body,
-        Err(e) => return reply::error(&e, &request),
+        Err(e) => return refuse(&edge, &e, &request),
     };
     if is_from_before(&edge, &request) {
         return reply::from_before(); // what there is of it came before, or while the body was waited for
@@ -236,10 +243,10 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
     let form = body.clone().filter(|_| is_form(&request));
     let call = Call { edge: edge.clone(), request: request.clone(), form };
     if let Err(e) = call.check_parameter_count() {
-        return reply::error(&e, &request);
+        return refuse(&edge, &e, &request);
     }
     if for_peers && let Some(answer) = distro::answer(&call, &path, body.as_deref().unwrap_or_default()).await {
-        return answer.unwrap_or_else(|e| reply::error(&e, &request));
+        return answer.unwrap_or_else(|e| refuse(&edge, &e, &request));
     }
     if naming && let Some(end) = gate::check(&call) {
         return end;
@@ -247,7 +254,7 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
     let method = request.method();
     let sought = if method == Method::HEAD { &Method::GET } else { method };
     match routes.iter().find(|route| route.method == *sought) {
-        Some(route) => (route.handler)(call).await.unwrap_or_else(|e| reply::error(&e, &request)),
+        Some(route) => (route.handler)(call).await.unwrap_or_else(|e| refuse(&edge, &e, &request)),
         None if routes.is_empty() && !naming => reply::not_found(&request),
         None if routes.is_empty() => reply::no_such_api(&request),
         None if method == Method::OPTIONS => reply::allow(&allowed(routes)),
@@ -259,6 +266,20 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
 /// Whether it came on a connection from before the last pause: it may have waited in the socket while this process stood still.
 fn is_from_before(edge: &Edge, request: &HttpRequest) -> bool {
     request.conn_data::<ConnectionEpoch>().is_some_and(|opened| opened.0 != edge.realm.pause.epoch())
+}
+
+/// The answer to what cannot be done; what the caller could have known is counted, and told of now and then.
+fn refuse(edge: &Edge, error: &NamingError, request: &HttpRequest) -> HttpResponse {
+    use NamingError::{Failed, Forbidden, NodeStopping, NotFound, NotServing, Unavailable};
+    let metrics = &edge.realm.metrics;
+    if !matches!(error, NotFound(_) | NotServing(_) | NodeStopping | Unavailable(_) | Failed(_) | Forbidden(_)) {
+        metrics.requests_refused.add(1);
+        if metrics.request_lines.allows(edge.realm.clock.now()) {
+            let reason: String = error.to_string().chars().take(REASON_CHARS_MAX).collect();
+            warn!(reason:?, path = request.path(), refused = metrics.requests_refused.get(); "a request was refused");
+        }
+    }
+    reply::error(error, request)
 }
 
 /// A path as the route table has it; `None`: not below the context path.
@@ -293,16 +314,24 @@ async fn read_body(edge: &Edge, request: &HttpRequest, mut payload: Payload, lar
         true => (edge.limits.peer_body_bytes, "headcount.limits.peer-body-bytes"),
         false => (edge.limits.body_bytes, "headcount.limits.body-bytes"),
     };
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|e| NamingError::Illegal(format!("the request body could not be read: {e}").into()))?;
-        let got = body.len() + chunk.len();
-        if got > max {
-            let what = "the size of the request body in bytes";
-            return Err(NamingError::OverLimit { what, got, max, limit, kind: LimitKind::Body });
-        }
-        body.extend_from_slice(&chunk);
+    let what = "the size of the request body in bytes";
+    let told: Option<usize> = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if let Some(got) = told.filter(|told| *told > max) {
+        return Err(NamingError::OverLimit { what, got, max, limit, kind: LimitKind::Body });
     }
+    let whole = async {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|e| NamingError::Illegal(format!("the request body could not be read: {e}").into()))?;
+            let got = body.len() + chunk.len();
+            if got > max {
+                return Err(NamingError::OverLimit { what, got, max, limit, kind: LimitKind::Body });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    };
+    let body = timeout(BODY_WAIT_MAX, whole).await.unwrap_or(Err(NamingError::TooSlow("the request body")))?;
     Ok((!body.is_empty()).then(|| body.freeze()))
 }
 

@@ -3,7 +3,7 @@
 
 use crate::actors::settings::{DropRecord, NAMESPACES, PutRecord};
 use crate::config::Limits;
-use crate::http::extract::{Call, short};
+use crate::http::extract::{Call, no_control, short};
 use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;
 use crate::model::name::PUBLIC;
@@ -94,6 +94,8 @@ fn described(params: &Params<'_>, name_param: &'static str, limits: &Limits) -> 
         return Err(NamingError::required(name_param));
     }
     let description = params.raw("namespaceDesc");
+    no_control(name_param, &name)?;
+    no_control("namespaceDesc", description.as_deref().unwrap_or_default())?;
     short("the length of the namespace's name", &name, limits.namespace_name, "headcount.limits.namespace-name")?;
     let text = description.as_deref().unwrap_or_default();
     short("the length of namespaceDesc", text, limits.namespace_description, "headcount.limits.namespace-description")?;

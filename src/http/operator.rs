@@ -2,7 +2,7 @@
 
 use crate::actors::pusher::{ListUnacked, Observe, Reset};
 use crate::actors::settings::{PutRecord, SWITCHES, record_name};
-use crate::http::extract::Call;
+use crate::http::extract::{Call, no_control};
 use crate::http::gate::shown_status;
 use crate::http::machine;
 use crate::http::nodes::{ad_weight, members, own_address, own_member};
@@ -36,6 +36,7 @@ pub async fn set_switch(call: Call) -> Answer {
     let debug = flag(&params, "debug")?;
     let (entry, value) = (params.bound("entry")?, params.bound("value")?);
     call.check_setting("the size of value in bytes", &value)?;
+    no_control("value", &value)?;
     let before = call.edge.realm.switches.load().as_ref().clone();
     call.edge.realm.switches.set(&entry, &value)?;
     // What changes nothing is not stored: it would only hide an earlier record. With `debug` it holds on this node alone.

@@ -6,6 +6,7 @@ use crate::model::error::NamingError;
 use crate::model::peer::PeerAddr;
 use crate::net::peer_http::SECRET_HEADER;
 use actix_web::HttpRequest;
+use log::warn;
 use std::borrow::Cow;
 
 /// By what right a peer calls.
@@ -20,7 +21,12 @@ pub enum Right {
 /// Refused: 403, counted, and nothing has changed. Once a call.
 pub fn check(edge: &Edge, request: &HttpRequest) -> Result<Right, NamingError> {
     right(edge, request).ok_or_else(|| {
-        edge.realm.metrics.peers_refused.add(1);
+        let (metrics, now) = (&edge.realm.metrics, edge.realm.clock.now());
+        metrics.peers_refused.add(1);
+        if metrics.peer_lines.allows(now) {
+            let from = request.peer_addr().map_or_else(String::new, |from| from.to_string());
+            warn!(from, refused = metrics.peers_refused.get(); "a call between nodes had no secret, or another than this node's");
+        }
         NamingError::Forbidden(Cow::Borrowed("this call is for nodes of the cluster: the cluster secret is missing or wrong"))
     })
 }

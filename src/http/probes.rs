@@ -68,7 +68,7 @@ pub async fn readyz(call: Call) -> Answer {
 fn unready_reason(status: ServerStatus, shown: &str, lost: Option<&str>) -> Option<String> {
     match status {
         ServerStatus::Starting => Some(format!("starting: {}", lost.unwrap_or("not yet found in its own member list"))),
-        ServerStatus::Warming => Some("warming: fetching what its peers have".to_string()),
+        ServerStatus::Warming => Some(format!("warming: {}", lost.unwrap_or("fetching what its peers have"))),
         ServerStatus::Draining => Some("draining: stopping".to_string()),
         ServerStatus::Ready if ["UP", "READ_ONLY", "WRITE_ONLY"].contains(&shown) => None,
         ServerStatus::Ready => Some(format!("switched off: overriddenServerStatus is {shown}")),
@@ -133,7 +133,10 @@ fn level(status: ServerStatus, (merged, listed): (usize, usize), alive: usize) -
         ServerStatus::Ready if merged < listed && !all_since => {
             format!("degraded {merged}/{listed}: the others were silent when it became ready")
         }
-        ServerStatus::Ready => "with all that could be asked".to_string(),
+        ServerStatus::Ready if merged < listed => {
+            format!("with {merged} of {listed} when it became ready, itself among them; all are up now")
+        }
+        ServerStatus::Ready => "with all".to_string(),
         ServerStatus::Starting => "not begun".to_string(),
         _ => format!("with {merged} of {listed}, itself among them"),
     }
@@ -222,6 +225,16 @@ const METRICS: &[Metric] = &[
         name: "headcount_lists_skipped",
         help: "Services and instances in lists of Java nodes that nothing may be registered with",
         read: |s| Reading::Count(s.counters.lists_skipped.get()),
+    },
+    Metric {
+        name: "headcount_calls_late",
+        help: "Calls of peers that came long after their senders had stopped to wait, and were not taken",
+        read: |s| Reading::Count(s.counters.calls_late.get()),
+    },
+    Metric {
+        name: "headcount_requests_refused",
+        help: "Requests of clients refused for what they ask, or for a limit",
+        read: |s| Reading::Count(s.counters.requests_refused.get()),
     },
     Metric { name: "headcount_members", help: "Listed nodes, this one included", read: |s| Reading::Level(s.members.1) },
     Metric { name: "headcount_members_up", help: "Those among them that are Ready", read: |s| Reading::Level(s.members.0) },

@@ -141,6 +141,7 @@ pub fn error(error: &NamingError, request: &HttpRequest) -> HttpResponse {
         OverLimit { kind: LimitKind::Value, .. } => line(StatusCode::BAD_REQUEST, error),
         OverLimit { kind: LimitKind::Body, .. } => closing(StatusCode::PAYLOAD_TOO_LARGE).body(format!("{error}\n")),
         OverLimit { kind: LimitKind::RequestLine, .. } => closing(StatusCode::URI_TOO_LONG).body(format!("{error}\n")),
+        TooSlow(_) => closing(StatusCode::REQUEST_TIMEOUT).body(format!("{error}\n")),
         NotServing(_) | NodeStopping | Unavailable(_) => not_serving(error),
         Forbidden(_) => page(StatusCode::FORBIDDEN, &error.to_string(), request),
         Failed(_) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into(), request),

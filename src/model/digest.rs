@@ -1,7 +1,7 @@
 //! Digests: one number for all that nodes must agree on, of an entry and of a service. Sums wrap, so that a change of one entry
 //! changes a service's digest in O(1). What is shown, when it was heard, and tombstones are not in it.
 
-use crate::model::instance::InstanceKey;
+use crate::model::instance::{InstanceKey, decimal};
 use crate::model::stamp::Stamp;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -18,7 +18,8 @@ pub fn entry_digest(key: &InstanceKey, rank: u8, record: Stamp, life: Stamp, jud
     for (bytes, number) in tail[1..].chunks_exact_mut(8).zip(numbers) {
         bytes.copy_from_slice(&number.to_be_bytes());
     }
-    let port = key.port.to_string();
+    let mut digits = [0u8; 11];
+    let port = decimal(key.port, &mut digits);
     let parts = [key.cluster.as_bytes(), b"\0", key.ip.as_bytes(), b"\0", port.as_bytes(), &tail];
     let mut stack = [0u8; STACK_BYTES];
     let len = parts.iter().map(|part| part.len()).sum();

@@ -75,6 +75,9 @@ pub enum NamingError {
     /// Not Ready, or switched off: what a client is told to try later.
     #[error("server is {0} now, please try again later!")]
     NotServing(&'static str),
+    /// Waited for, and no more.
+    #[error("{0} did not come in time")]
+    TooSlow(&'static str),
     /// Not now; the text says why.
     #[error("{0}")]
     Unavailable(String),

@@ -26,8 +26,10 @@ pub const REFUSAL_MS: u64 = 6_000;
 pub const TOMBSTONE_KEEP_MS: u64 = 3 * 60 * 1_000;
 /// How long a tombstone is kept at most, whoever is away.
 pub const TOMBSTONE_KEEP_MS_MAX: u64 = 60 * 60 * 1_000;
-/// A timer that fires while its node judges nothing asks again after this.
+/// A timer that fires while its node judges nothing asks again after this: it soon will.
 pub const RECHECK_MS: u64 = 1_000;
+/// The same while an operator has switched judging off, perhaps for long: about as often as a service is visited anyway.
+pub const SWITCHED_OFF_RECHECK_MS: u64 = 10_000;
 
 const _: () = assert!(TOMBSTONE_KEEP_MS < TOMBSTONE_KEEP_MS_MAX && PUT_OFF_MS_MAX <= SHAKEN_MS);
 

@@ -12,6 +12,7 @@ use crate::model::service::find;
 use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
 use imbl::{OrdMap, OrdSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 /// The settings register of a service: least while nobody has set anything.
@@ -137,15 +138,18 @@ impl ServiceView {
     /// Entries shown, of the named clusters in that order (none named: of all), each cluster's by ip and port. The same order in
     /// every answer: some clients compare lists by position.
     pub fn candidates(&self, clusters: &str) -> Vec<&Arc<Entry>> {
-        let address = |e: &&Arc<Entry>| (e.key.ip.clone(), e.key.port);
-        let named: Vec<&str> = clusters.split(',').filter(|c| !c.is_empty()).collect();
-        let mut found: Vec<&Arc<Entry>> = self.shown().filter(|e| named.is_empty() || named.contains(&&*e.key.cluster)).collect();
-        if named.is_empty() {
-            found.sort_by(|a, b| a.key.cmp(&b.key));
-        } else {
-            found.sort_by_cached_key(|e| (named.iter().position(|n| **n == *e.key.cluster), address(e)));
+        let mut ranks: BTreeMap<&str, usize> = BTreeMap::new();
+        for (rank, name) in clusters.split(',').filter(|name| !name.is_empty()).enumerate() {
+            ranks.entry(name).or_insert(rank);
         }
-        found
+        if ranks.is_empty() {
+            let mut found: Vec<&Arc<Entry>> = self.shown().collect();
+            found.sort_by(|a, b| a.key.cmp(&b.key));
+            return found;
+        }
+        let mut found: Vec<(usize, &Arc<Entry>)> = self.shown().filter_map(|e| Some((*ranks.get(&*e.key.cluster)?, e))).collect();
+        found.sort_by(|(a_rank, a), (b_rank, b)| (a_rank, &a.key.ip, a.key.port).cmp(&(b_rank, &b.key.ip, b.key.port)));
+        found.into_iter().map(|(_, entry)| entry).collect()
     }
 
     /// Counts over what is shown.

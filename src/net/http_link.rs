@@ -2,17 +2,18 @@
 
 use crate::config::Config;
 use crate::model::peer::PeerAddr;
-use crate::net::link::{PeerError, PeerLink, PeerReply, PeerRequest};
-use crate::net::peer_http::{NODE_HEADER, PEER_PATH, SECRET_HEADER, read_reply, write_request};
+use crate::net::link::{CALL_MS_MAX, PeerError, PeerLink, PeerReply, PeerRequest};
+use crate::net::peer_http::{NODE_HEADER, PEER_PATH, SECRET_HEADER, SENT_HEADER, read_reply, write_request};
 use actix_web::http::{Method, header};
 use awc::error::{ConnectError, SendRequestError};
 use futures_util::future::LocalBoxFuture;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A heartbeat without an answer for this long is missed.
 const HEARTBEAT_DEADLINE: Duration = Duration::from_secs(1);
 /// Every handler answers within 2 s; what takes longer will not come.
-const DEADLINE: Duration = Duration::from_millis(2_500);
+const DEADLINE: Duration = Duration::from_millis(CALL_MS_MAX);
 /// A connection that is not made by then will not be.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -21,11 +22,15 @@ pub struct HttpLink {
     client: awc::Client,
     context_path: String,
     body_bytes_max: usize,
+    clock: SentClock,
 }
+
+/// What a call says of when it was sent: this node's hybrid clock, epoch ms.
+pub type SentClock = Rc<dyn Fn() -> u64>;
 
 impl HttpLink {
     /// `node`: this process's id.
-    pub fn new(config: &Config, node: u64) -> HttpLink {
+    pub fn new(config: &Config, node: u64, clock: SentClock) -> HttpLink {
         let mut client = awc::Client::builder()
             .disable_redirects()
             .timeout(DEADLINE)
@@ -35,7 +40,8 @@ impl HttpLink {
         if let Some(secret) = &config.cluster_secret {
             client = client.add_default_header((SECRET_HEADER, secret.expose()));
         }
-        HttpLink { client: client.finish(), context_path: config.context_path.clone(), body_bytes_max: config.limits.peer_body_bytes }
+        let (context_path, body_bytes_max) = (config.context_path.clone(), config.limits.peer_body_bytes);
+        HttpLink { client: client.finish(), context_path, body_bytes_max, clock }
     }
 }
 
@@ -46,6 +52,7 @@ impl PeerLink for HttpLink {
         let method = Method::from_bytes(call.method.as_bytes()).unwrap_or(Method::GET);
         let deadline = if matches!(ask, PeerRequest::Heartbeat(_)) { HEARTBEAT_DEADLINE } else { DEADLINE };
         let mut request = self.client.request(method, url).timeout(deadline).content_type("application/json; charset=UTF-8");
+        request = request.insert_header((SENT_HEADER, (self.clock)().to_string()));
         if matches!(ask, PeerRequest::Lists(_)) {
             request.headers_mut().remove(SECRET_HEADER); // Java nodes are not to know it
         }

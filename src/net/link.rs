@@ -43,8 +43,17 @@ pub enum PeerRequest {
     },
 }
 
+/// A caller waits no longer, ms. A call that is under way for longer comes from a connection that outlived a cut.
+pub const CALL_MS_MAX: u64 = 2_500;
+
 /// The status of the answer to a message that no node may send.
 pub const BAD_MESSAGE: u16 = 400;
+
+/// Whether a peer that answers with this status will have nothing of the caller: no secret or another one, another context path,
+/// a clock it cannot follow.
+pub fn is_rejection(status: u16) -> bool {
+    (400..500).contains(&status)
+}
 
 /// What a peer answers.
 #[derive(Clone, Debug, PartialEq)]

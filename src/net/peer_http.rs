@@ -16,6 +16,8 @@ pub const PEER_PATH: &str = "/v1/ns/distro/";
 pub const SECRET_HEADER: &str = "x-headcount-secret";
 /// The id of the process that asks, decimal.
 pub const NODE_HEADER: &str = "x-headcount-node";
+/// When a call was sent, by its sender's hybrid clock: epoch ms.
+pub const SENT_HEADER: &str = "x-headcount-sent";
 
 /// A request on the wire.
 pub struct PeerCall {

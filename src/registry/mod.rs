@@ -4,3 +4,4 @@ pub mod cell;
 pub mod index;
 pub mod marks;
 pub mod noted;
+pub mod watched;

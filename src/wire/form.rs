@@ -8,7 +8,7 @@
 //! the charset that the parameter `encoding` names and trim it, [`bound`](Params::bound) (its framework's own) does neither.
 
 use crate::model::error::NamingError;
-use crate::model::name::{DEFAULT_GROUP, GROUP_SEPARATOR};
+use crate::model::name::{DEFAULT_GROUP, GROUP_SEPARATOR, split_group};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -93,7 +93,7 @@ impl<'a> Params<'a> {
         let given = |name| self.raw(name).filter(|value: &Cow<str>| !is_blank(value));
         match given("serviceName").or_else(|| given("dom")) {
             None => Cow::Borrowed(""),
-            Some(name) if name.contains(GROUP_SEPARATOR) => name,
+            Some(name) if split_group(&name).is_some() => name,
             Some(name) => {
                 let group = given("groupName").unwrap_or(Cow::Borrowed(DEFAULT_GROUP));
                 Cow::Owned([&*group, GROUP_SEPARATOR, &*name].concat())

@@ -59,10 +59,6 @@ impl Cluster {
         Ok(Cluster { nodes, members: members.join(","), mode, folder, lan })
     }
 
-    pub fn addrs(&self) -> Vec<SocketAddr> {
-        self.nodes.iter().map(|node| node.addr).collect()
-    }
-
     pub fn start(&mut self, index: usize) -> std::io::Result<()> {
         let node = &mut self.nodes[index];
         let mut log = OpenOptions::new().create(true).append(true).open(node.folder.join("log"))?;

@@ -1,17 +1,24 @@
-//! A crowd of 1.x clients against three node processes, with faults on a timetable, and the promise held against every list.
+//! A crowd of 1.x clients against three nodes, processes or containers, with faults on a timetable, and the promise held
+//! against every list.
 //!
 //!     cargo test --release --test chaos -- short     kill and restart, pause
-//!     cargo test --release --test chaos -- long      everything
+//!     cargo test --release --test chaos -- long      everything with processes
+//!     tests/compose/run long                         everything with containers
 //!
 //! Each second the lists of every node are compared with what the clients did. The last thing printed is a table in Markdown;
 //! any violation makes the exit code 1, and is told with instance, node, time and the place of the nodes' logs.
 
 mod args;
+mod ballast;
 mod cluster;
+mod compose;
+mod compose_scenarios;
 mod crowd;
 mod http;
 mod lan;
 mod model;
+mod nodes;
+mod onlook;
 mod report;
 mod run;
 mod scenarios;
@@ -20,7 +27,6 @@ mod world;
 
 use args::{Asked, USAGE};
 use report::{Report, table};
-use scenarios::SCENARIOS;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,7 +39,7 @@ fn main() -> ExitCode {
         }
     };
     if asked.list {
-        SCENARIOS.iter().for_each(|scenario| println!("{:18} {}", scenario.name, scenario.about));
+        scenarios::all().for_each(|scenario| println!("{:18} {}", scenario.name, scenario.about));
         return ExitCode::SUCCESS;
     }
     if !asked.foreign.is_empty() {
@@ -65,6 +71,7 @@ async fn run_all(asked: &Asked) -> ExitCode {
                     "  {} beats, {} lists; {} times not served; slowest: {} ms {}; own longest stall {} ms",
                     report.beats, report.lists, report.not_served, report.slowest.0, report.slowest.1, report.own_stall
                 );
+                report.memory.iter().for_each(|memory| println!("  memory of the nodes in the end: {memory}"));
                 print!("{}", report.verdict());
                 reports.push(report);
             }

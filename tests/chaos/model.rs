@@ -79,6 +79,8 @@ pub struct Instance {
 pub enum Fall {
     /// Others serve on.
     Alone,
+    /// It serves on, and clients cannot reach it; its peers can.
+    OutOfSight,
     /// All were told to stop, and come back from what they wrote down.
     AllTold,
     /// All were killed at once: what came after the last snapshot is lost.
@@ -133,7 +135,7 @@ impl Model {
     pub fn node_ready(&mut self, node: usize, now: Ms) {
         if let Some(down) = self.nodes[node].downs.last_mut().filter(|down| down.until.is_none()) {
             down.until = Some(now);
-            if down.fall != Fall::Alone {
+            if matches!(down.fall, Fall::AllTold | Fall::AllKilled) {
                 self.nodes[node].restored_at = Some(now);
             }
         }
@@ -263,15 +265,21 @@ impl Model {
         !self.cuts.is_empty() || self.nodes.iter().any(|node| !node.downs.is_empty())
     }
 
+    /// The times in which it did not even talk to its peers.
+    fn stops(&self, node: usize) -> impl Iterator<Item = &Down> {
+        self.nodes[node].downs.iter().filter(|down| down.fall != Fall::OutOfSight)
+    }
+
     /// Whether what `heard` says may have died with the node that heard it.
     fn is_lost(&self, heard: Heard, now: Ms) -> bool {
         let loss = |down: &Down| if down.fall == Fall::AllKilled { SNAPSHOT_LOSS_MS } else { SPREAD_MS };
-        self.nodes[heard.node].downs.iter().any(|down| down.from <= now && heard.at <= down.from && down.from <= heard.at + loss(down))
+        self.stops(heard.node).any(|down| down.from <= now && heard.at <= down.from && down.from <= heard.at + loss(down))
     }
 
     /// Whether what one node heard must still keep the instance shown by another.
     fn counts(&self, heard: Heard, by: usize, now: Ms) -> bool {
-        let told = self.was_up(heard.node, heard.at, now.min(heard.at + SPREAD_MS));
+        let by_then = now.min(heard.at + SPREAD_MS);
+        let told = self.stops(heard.node).all(|down| down.from > by_then || down.until.is_some_and(|until| until < heard.at));
         heard.at + HEARD_MS >= now && told && self.linked(heard.node, by, now)
     }
 }

@@ -51,6 +51,12 @@ pub struct Report {
     pub gone_after: Option<Ms>,
     pub equal_after: Option<Ms>,
     pub ready_after: Option<Ms>,
+    /// The longest from a fault until all others had given the node up.
+    pub taken_over: Option<Ms>,
+    /// The longest from a node's return until all had it back.
+    pub rejoined: Option<Ms>,
+    /// What each node held in the end, where an engine counts it.
+    pub memory: Option<String>,
     pub logs: Option<String>,
 }
 
@@ -123,7 +129,7 @@ impl Report {
     fn row(&self) -> String {
         let seconds = |ms: Option<Ms>| ms.map_or("-".to_string(), |ms| format!("{:.1} s", ms as f64 / 1_000.0));
         format!(
-            "| {} | {} in {} | {} | {} | {} | {} | {} | {} ms | {} | {} | {} | {} | {} |",
+            "| {} | {} in {} | {} | {} | {} | {} | {} | {} ms | {} | {} | {} | {} | {} | {} | {} |",
             self.name,
             self.clients,
             self.services,
@@ -135,6 +141,8 @@ impl Report {
             self.slowest.0,
             seconds(self.gone_after),
             self.distinct(Kind::Zombie),
+            seconds(self.taken_over),
+            seconds(self.rejoined),
             seconds(self.ready_after),
             seconds(self.equal_after),
             if self.failed() { "VIOLATED" } else { "held" },
@@ -146,9 +154,9 @@ impl Report {
 pub fn table(reports: &[Report]) -> String {
     let mut text = String::from(
         "| scenario | instances in services | falsely missing | falsely unhealthy | empty lists | lists refused by ready nodes \
-         | writes refused by ready nodes | slowest request | dead gone everywhere after | zombies | ready after | digests equal after | promise |\n",
+         | writes refused by ready nodes | slowest request | dead gone everywhere after | zombies | given up after | had back after | all ready after | digests equal after | promise |\n",
     );
-    text.push_str(&format!("|{}\n", "---|".repeat(13)));
+    text.push_str(&format!("|{}\n", "---|".repeat(15)));
     for report in reports {
         text.push_str(&report.row());
         text.push('\n');

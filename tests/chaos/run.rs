@@ -1,15 +1,20 @@
 //! One scenario from the first process to the last: nodes, crowd, timetable, then peace until all is well or its time is over.
 
-use crate::cluster::{Cluster, Mode, SECRET};
+use crate::ballast;
+use crate::cluster::{Cluster, Mode};
+use crate::compose::{Compose, Project};
 use crate::crowd::{ARRIVAL_MS, Crowd};
 use crate::http::Request;
 use crate::lan::Lan;
 use crate::model::{Fall, GONE_MS, HEALED_MS, Ms};
+use crate::nodes::Nodes;
+use crate::onlook;
 use crate::report::{DRAIN_MS_MAX, EQUAL_MS_MAX, Kind, Report};
 use crate::scenarios::{Ground, NODES, SMOKE, Scenario, Step};
 use crate::watch::watch;
 use crate::world::{Census, World};
 use rustix::process::Signal;
+use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -36,11 +41,15 @@ pub struct Size {
     pub mode: Mode,
     /// Whether the logs stay though nothing was violated.
     pub keep: bool,
+    /// Whose containers are the nodes of scenarios that need such.
+    pub project: Option<Project>,
 }
 
 struct Run {
     world: Rc<World>,
-    cluster: Cluster,
+    nodes: Nodes,
+    /// What proves to a node that one is another.
+    secret: String,
     crowd: Option<Crowd>,
     /// When each was told to stop.
     told_at: Vec<Option<Ms>>,
@@ -50,20 +59,33 @@ struct Run {
     last_farewell: Option<Ms>,
 }
 
-/// `Err`: this machine forbids the network it needs, and how. Panics where it has no ports or no disk.
+/// `Err`: this machine has not what it needs, and what. Panics where it has no ports or no disk.
 pub async fn run(scenario: &Scenario, size: &Size) -> Result<Report, String> {
-    let lan = if scenario.ground == Ground::Lan { Some(Lan::build(NODES)?) } else { None };
-    let hung = if scenario.ground == Ground::HungPeer { vec![hung_peer().await.expect("a free port to listen on")] } else { Vec::new() };
-    let cluster = Cluster::new(NODES, &hung, lan, size.mode).expect("free ports, and folders for the nodes");
+    let nodes = nodes(scenario, size).await?;
     let report = Report::new(scenario.name, size.clients, size.services);
-    let world = World::new(&cluster.addrs(), Census { clients: size.clients, services: size.services }, report);
+    let world = World::new(nodes.addresses(), Census { clients: size.clients, services: size.services }, report);
     let told_at = vec![None; NODES];
-    let mut run = Run { world, cluster, crowd: None, told_at, fault_end: 0, last_farewell: None };
+    let mut run = Run { world, nodes, secret: String::new(), crowd: None, told_at, fault_end: 0, last_farewell: None };
     let patience = if scenario.name == SMOKE { 0 } else { AFTERWARDS_MS };
     if let Err(stuck) = run.play(scenario, size.seed, patience).await {
         run.world.report.borrow_mut().violate(Kind::Stuck, None, || stuck);
     }
-    Ok(run.finish(size.keep))
+    Ok(run.finish(size.keep).await)
+}
+
+async fn nodes(scenario: &Scenario, size: &Size) -> Result<Nodes, String> {
+    let (mut lan, mut hung) = (None, Vec::new());
+    match scenario.ground {
+        Ground::Loopback => {}
+        Ground::Lan => lan = Some(Lan::build(NODES)?),
+        Ground::HungPeer => hung.push(hung_peer().await.expect("a free port to listen on")),
+        Ground::Compose => {
+            let project = size.project.clone().ok_or("no compose project was named: tests/compose/run does it")?;
+            return Ok(Nodes::Containers(Box::new(Compose::new(project, NODES)?)));
+        }
+    }
+    let cluster = Cluster::new(NODES, &hung, lan, size.mode).expect("free ports, and folders for the nodes");
+    Ok(Nodes::Processes(Box::new(cluster)))
 }
 
 /// A member that accepts and stays silent, for as long as the run's tasks live.
@@ -81,12 +103,10 @@ async fn hung_peer() -> std::io::Result<SocketAddr> {
 
 impl Run {
     async fn play(&mut self, scenario: &Scenario, seed: u64, patience: Ms) -> Result<(), String> {
-        for node in 0..NODES {
-            self.start(node)?;
-        }
+        self.begin(&(0..NODES - scenario.absent).collect::<Vec<_>>()).await?;
         watch(&self.world);
         self.until("all nodes are ready", READY_MS_MAX, |run| run.all_ready()).await?;
-        println!("  three nodes ready after {:.1} s", self.world.now() as f64 / 1_000.0);
+        println!("  {} nodes ready after {:.1} s", NODES - scenario.absent, self.world.now() as f64 / 1_000.0);
         self.crowd = Some(Crowd::gather(&self.world, seed));
         self.wait_until(self.world.now() + ARRIVAL_MS + SETTLE_MS).await;
         let begin = self.world.now();
@@ -105,60 +125,146 @@ impl Run {
         Ok(())
     }
 
+    async fn begin(&mut self, first: &[usize]) -> Result<(), String> {
+        // A first start is no fault.
+        (0..NODES).filter(|node| !first.contains(node)).for_each(|node| self.world.model.borrow_mut().node_down(node, 0, Fall::Alone));
+        first.iter().for_each(|node| self.world.places[*node].running_since.set(Some(self.world.now())));
+        self.nodes.begin(first).await?;
+        self.secret = self.nodes.secret().await?;
+        Ok(())
+    }
+
+    /// A fault ends when its end is ordered, or when the node runs again.
     async fn take(&mut self, step: Step) -> Result<(), String> {
-        let now = self.world.now();
+        let mut now = self.world.now();
         match step {
-            Step::Kill(node) => self.fell(node, Signal::KILL, Fall::Alone)?,
-            Step::Term(node) => self.fell(node, Signal::TERM, Fall::Alone)?,
-            Step::Pause(node) => self.fell(node, Signal::STOP, Fall::Alone)?,
-            Step::KillAll => (0..NODES).try_for_each(|node| self.fell(node, Signal::KILL, Fall::AllKilled))?,
-            Step::TermAll => (0..NODES).try_for_each(|node| self.fell(node, Signal::TERM, Fall::AllTold))?,
+            Step::Kill(node) => self.fell(node, Signal::KILL, Fall::Alone).await?,
+            Step::Term(node) => self.fell(node, Signal::TERM, Fall::Alone).await?,
+            Step::Pause(node) => self.fell(node, Signal::STOP, Fall::Alone).await?,
+            Step::KillAll => {
+                for node in 0..NODES {
+                    self.fell(node, Signal::KILL, Fall::AllKilled).await?;
+                }
+            }
+            Step::TermAll => {
+                for node in 0..NODES {
+                    self.fell(node, Signal::TERM, Fall::AllTold).await?;
+                }
+            }
             Step::Resume(node) => {
-                self.cluster.signal(node, Signal::CONT).map_err(|e| e.to_string())?;
-                self.world.places[node].running_since.set(Some(self.world.now()));
+                self.nodes.signal(node, Signal::CONT).await?;
+                self.is_back(node).set(Some(now));
             }
             Step::Start(node) => {
-                while self.cluster.is_running(node) {
+                while self.nodes.is_running(node) {
                     self.tick().await;
                 }
-                self.start(node)?;
+                self.world.model.borrow_mut().node_down(node, self.world.now(), Fall::Alone);
+                let since = self.is_back(node);
+                self.nodes.start(node).await?;
+                now = self.world.now() - self.nodes.running_for(node).await?;
+                since.set(Some(now));
             }
             Step::Cut(links) => {
-                let lan = self.cluster.lan.as_ref().ok_or("no network of its own")?;
-                for (from, to) in links {
-                    self.world.model.borrow_mut().cut(*from, *to, now);
-                    lan.cut(*from, *to)?;
-                }
+                links.iter().for_each(|(from, to)| self.world.model.borrow_mut().cut(*from, *to, now));
+                let lan = self.nodes.lan().ok_or("no network of its own")?;
+                links.iter().try_for_each(|(from, to)| lan.cut(*from, *to))?;
             }
             Step::Heal => {
-                self.cluster.lan.as_ref().ok_or("no network of its own")?.heal()?;
+                self.nodes.lan().ok_or("no network of its own")?.heal()?;
                 self.world.model.borrow_mut().heal(self.world.now());
             }
             Step::Silence(count) => self.crowd.as_ref().ok_or("no crowd")?.silence(count),
             Step::Leave(count) => self.crowd.as_ref().ok_or("no crowd")?.leave(count),
+            Step::Ballast(count) => ballast::load(&self.world, count).await?,
+            _ => now = self.take_container(step, now).await?,
         }
         match step {
             Step::Silence(_) | Step::Leave(_) => self.last_farewell = Some(now),
-            _ => self.fault_end = self.world.now(),
+            _ => self.fault_end = self.fault_end.max(now),
         }
         Ok(())
     }
 
-    /// The model hears of it first: what happens from now on is the fault's doing.
-    fn fell(&mut self, node: usize, signal: Signal, fall: Fall) -> Result<(), String> {
+    /// What is done to containers only, and when it was over.
+    async fn take_container(&mut self, step: Step, now: Ms) -> Result<Ms, String> {
+        let world = self.world.clone();
+        let compose = self.nodes.containers(step)?;
+        match step {
+            Step::Part(node) => {
+                (0..NODES).filter(|other| *other != node).for_each(|other| world.model.borrow_mut().cut(node, other, now));
+                onlook::taken_over(&world, node, now);
+                compose.part(node).await?;
+            }
+            Step::Rejoin(node) => {
+                compose.rejoin(node).await?;
+                world.model.borrow_mut().heal(world.now());
+                onlook::rejoined(&world, node).set(Some(now));
+            }
+            Step::Hide(node) => {
+                self.falls(node, Fall::OutOfSight, now);
+                self.nodes.containers(step)?.hide(node).await?;
+            }
+            Step::Show(node) => {
+                compose.show(node).await?;
+                self.is_back(node).set(Some(now));
+            }
+            Step::Relocate(node) => {
+                self.falls(node, Fall::Alone, now);
+                onlook::taken_over(&world, node, now);
+                self.nodes.containers(step)?.relocate(node).await?;
+                return self.runs_again(node).await;
+            }
+            Step::NewImage => compose.new_image().await?,
+            Step::Replace(node) => {
+                self.falls(node, Fall::Alone, now);
+                onlook::taken_over(&world, node, now);
+                self.nodes.containers(step)?.replace(node).await?;
+                return self.runs_again(node).await;
+            }
+            Step::RestartAll => {
+                (0..NODES).for_each(|node| self.falls(node, Fall::AllTold, now));
+                self.nodes.containers(step)?.restart_all().await?;
+                let mut last = now;
+                for node in 0..NODES {
+                    last = self.runs_again(node).await?.max(last);
+                }
+                return Ok(last);
+            }
+            Step::Limit(flags) => compose.limit(flags).await?,
+            _ => return Err("is not for containers".to_string()),
+        }
+        Ok(now)
+    }
+
+    async fn runs_again(&mut self, node: usize) -> Result<Ms, String> {
+        let since = self.is_back(node);
+        let began = self.world.now() - self.nodes.running_for(node).await?;
+        since.set(Some(began));
+        Ok(began)
+    }
+
+    async fn fell(&mut self, node: usize, signal: Signal, fall: Fall) -> Result<(), String> {
         let now = self.world.now();
+        self.falls(node, fall, now);
+        self.told_at[node] = (signal == Signal::TERM).then_some(now);
+        if fall == Fall::Alone {
+            onlook::taken_over(&self.world, node, now);
+        }
+        self.nodes.signal(node, signal).await
+    }
+
+    /// The model hears of it first: what happens from now on is the fault's doing.
+    fn falls(&self, node: usize, fall: Fall, now: Ms) {
         self.world.model.borrow_mut().node_down(node, now, fall);
         self.world.places[node].running_since.set(None);
         self.world.places[node].ready_since.set(None);
-        self.told_at[node] = (signal == Signal::TERM).then_some(now);
-        self.cluster.signal(node, signal).map_err(|e| e.to_string())
     }
 
-    fn start(&mut self, node: usize) -> Result<(), String> {
-        let now = self.world.now();
-        self.world.model.borrow_mut().node_down(node, now, Fall::Alone);
-        self.world.places[node].running_since.set(Some(now));
-        self.cluster.start(node).map_err(|e| e.to_string())
+    /// It runs, and clients can reach it; whether it is ready is for the probes to say. Since when, the caller puts into the answer.
+    fn is_back(&self, node: usize) -> Rc<Cell<Option<Ms>>> {
+        self.world.places[node].running_since.set(Some(self.world.now()));
+        onlook::rejoined(&self.world, node)
     }
 
     /// All awake nodes ready, and of one mind.
@@ -166,6 +272,7 @@ impl Run {
         self.until("all nodes are ready again", READY_MS_MAX, |run| run.all_ready()).await?;
         let ready_at = self.world.places.iter().filter_map(|place| place.ready_since.get()).max().unwrap_or(0);
         self.world.report.borrow_mut().ready_after = Some(ready_at.saturating_sub(self.fault_end));
+        self.until("all nodes have each other back", READY_MS_MAX, |run| run.world.returning.get() == 0).await?;
         let mut last = String::new();
         while self.world.now() <= self.fault_end.max(ready_at) + 2 * EQUAL_MS_MAX {
             match self.digests().await {
@@ -188,10 +295,10 @@ impl Run {
 
     /// `Err`: why the digests of the awake nodes are not equal.
     async fn digests(&self) -> Result<(), String> {
-        let headers = format!("X-Headcount-Secret: {SECRET}\r\n");
+        let headers = format!("X-Headcount-Secret: {}\r\n", self.secret);
         let agent = "Nacos-Server:headcount/chaos";
         let request = Request { agent, headers: &headers, ..Request::get("/nacos/v1/ns/distro/digest/buckets") };
-        let awake: Vec<usize> = (0..NODES).filter(|node| self.cluster.is_awake(*node)).collect();
+        let awake: Vec<usize> = (0..NODES).filter(|node| self.nodes.is_awake(*node)).collect();
         let asked = awake.iter().map(|node| self.world.plain(*node, &request, DIGEST_MAX));
         let mut sums: Vec<(usize, serde_json::Value)> = Vec::new();
         for (node, answer) in awake.iter().zip(futures_util::future::join_all(asked).await) {
@@ -213,7 +320,7 @@ impl Run {
 
     fn all_ready(&self) -> bool {
         (0..NODES)
-            .all(|node| !self.cluster.is_awake(node) || self.told_at[node].is_some() || self.world.places[node].ready_since.get().is_some())
+            .all(|node| !self.nodes.is_awake(node) || self.told_at[node].is_some() || self.world.places[node].ready_since.get().is_some())
     }
 
     fn waits_for_the_dead(&self) -> bool {
@@ -245,15 +352,15 @@ impl Run {
         let now = self.world.now();
         for node in 0..NODES {
             let told_at = self.told_at[node];
-            let late = told_at.is_some_and(|at| now > at + DRAIN_MS_MAX) && self.cluster.is_running(node);
+            let late = told_at.is_some_and(|at| now > at + DRAIN_MS_MAX) && self.nodes.is_running(node);
             if late {
-                let _ = self.cluster.signal(node, Signal::KILL);
+                let _ = self.nodes.signal(node, Signal::KILL).await;
             }
-            let ended = self.cluster.ended(node);
-            let fault = match (ended, told_at) {
+            let ended = self.nodes.ended(node).await;
+            let fault = match (&ended, told_at) {
                 _ if late => format!("had not ended {DRAIN_MS_MAX} ms after SIGTERM"),
-                (Some(status), None) => format!("ended by itself: {status}"),
-                (Some(status), Some(_)) if !status.success() => format!("ended with {status} after SIGTERM"),
+                (Some(ending), None) => format!("ended by itself: {}", ending.how),
+                (Some(ending), Some(_)) if !ending.in_order => format!("ended with {} after SIGTERM", ending.how),
                 _ => String::new(),
             };
             if late || ended.is_some() {
@@ -267,14 +374,16 @@ impl Run {
     }
 
     /// The report, with the logs kept where something was violated.
-    fn finish(mut self, keep: bool) -> Report {
-        let panics = self.cluster.panics();
+    async fn finish(mut self, keep: bool) -> Report {
+        let (memory, mut faults) = (self.nodes.memory().await, self.nodes.faults().await);
+        faults.extend(self.nodes.close().await.err());
         let mut report = std::mem::take(&mut *self.world.report.borrow_mut());
-        for line in panics {
+        for line in faults {
             report.violate(Kind::Stuck, None, || line);
         }
+        report.memory = memory;
         if keep || report.failed() {
-            report.logs = Some(self.cluster.keep_logs());
+            report.logs = Some(self.nodes.keep_logs());
         }
         report
     }

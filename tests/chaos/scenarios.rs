@@ -1,5 +1,6 @@
 //! The timetables: what is done to the nodes and to the crowd, and when.
 
+use crate::compose_scenarios::COMPOSE;
 use Step::{Cut, Heal, Kill, KillAll, Leave, Pause, Resume, Silence, Start, Term, TermAll};
 
 /// One thing that is done. Nodes by number.
@@ -26,6 +27,26 @@ pub enum Step {
     Silence(usize),
     /// So many clients deregister.
     Leave(usize),
+    /// So many instances more, that need no beats.
+    Ballast(usize),
+
+    // --- containers only ---
+    /// Off the nodes' network; clients still reach it.
+    Part(usize),
+    Rejoin(usize),
+    /// Off the clients' network; the other nodes still reach it.
+    Hide(usize),
+    Show(usize),
+    /// Removed, and made anew at another address.
+    Relocate(usize),
+    /// Under the name of the old one.
+    NewImage,
+    /// Stopped, removed, and made anew from the new image.
+    Replace(usize),
+    /// Told to stop and started, all at once.
+    RestartAll,
+    /// Of each container: flags of `docker update`.
+    Limit(&'static [&'static str]),
 }
 
 /// What the nodes run on.
@@ -36,14 +57,18 @@ pub enum Ground {
     HungPeer,
     /// A network namespace for each.
     Lan,
+    /// The shipped compose file.
+    Compose,
 }
 
 pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,
     pub ground: Ground,
-    /// Part of `long`.
+    /// Part of `long`, or with containers of `compose`.
     pub long: bool,
+    /// So many of the nodes, the last ones, do not run at first.
+    pub absent: usize,
     /// Seconds after the crowd has settled, and what happens then.
     pub steps: &'static [(f64, Step)],
 }
@@ -52,19 +77,24 @@ pub const NODES: usize = 3;
 /// What a plain `cargo test` runs.
 pub const SMOKE: &str = "smoke";
 
-const fn on(ground: Ground, name: &'static str, about: &'static str, steps: &'static [(f64, Step)]) -> Scenario {
-    Scenario { name, about, ground, long: true, steps }
+pub const fn on(ground: Ground, name: &'static str, about: &'static str, steps: &'static [(f64, Step)]) -> Scenario {
+    Scenario { name, about, ground, long: true, absent: 0, steps }
 }
 
 const fn scenario(name: &'static str, about: &'static str, steps: &'static [(f64, Step)]) -> Scenario {
     on(Ground::Loopback, name, about, steps)
 }
 
-const fn not_in_long(scenario: Scenario) -> Scenario {
+pub const fn not_in_long(scenario: Scenario) -> Scenario {
     Scenario { long: false, ..scenario }
 }
 
-pub const SCENARIOS: &[Scenario] = &[
+/// Every scenario there is.
+pub fn all() -> impl Iterator<Item = &'static Scenario> {
+    SCENARIOS.iter().chain(COMPOSE)
+}
+
+const SCENARIOS: &[Scenario] = &[
     not_in_long(scenario(
         SMOKE,
         "kill -9 of one of three, and its restart, with a small crowd",

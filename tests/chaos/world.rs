@@ -28,12 +28,16 @@ pub struct Refusal {
 /// A node as the crowd knows it.
 pub struct Place {
     pub addr: SocketAddr,
+    /// What it is called in the member list.
+    pub member: String,
     ways: Ways,
     pub refusals: RefCell<Vec<Refusal>>,
     /// Since when each probe has found it ready.
     pub ready_since: Cell<Option<Ms>>,
     /// Since when it has been running, and not been stopped: what was asked before says nothing about it.
     pub running_since: Cell<Option<Ms>>,
+    /// Counts its falls and returns.
+    pub turn: Cell<u32>,
 }
 
 pub struct World {
@@ -46,6 +50,8 @@ pub struct World {
     pub calm: Cell<bool>,
     /// When an ended instance was last listed.
     pub ended_listed_at: Cell<Ms>,
+    /// Nodes that the others do not have back yet.
+    pub returning: Cell<u32>,
 }
 
 // === impl Census ===
@@ -77,18 +83,21 @@ impl Census {
 // === impl World ===
 
 impl World {
-    pub fn new(addrs: &[SocketAddr], census: Census, report: Report) -> Rc<World> {
+    pub fn new(addresses: Vec<(SocketAddr, String)>, census: Census, report: Report) -> Rc<World> {
         let clock = Clock::system();
-        let place = |addr: &SocketAddr| Place {
-            addr: *addr,
-            ways: Ways::to(*addr, clock.clone()),
+        let place = |(addr, member)| Place {
+            addr,
+            member,
+            ways: Ways::to(addr, clock.clone()),
             refusals: RefCell::default(),
             ready_since: Cell::new(None),
             running_since: Cell::new(None),
+            turn: Cell::new(0),
         };
-        let model = RefCell::new(Model::new(census.clients, addrs.len()));
-        let places = addrs.iter().map(place).collect();
-        Rc::new(World { clock, census, model, report: RefCell::new(report), places, calm: Cell::new(false), ended_listed_at: Cell::new(0) })
+        let model = RefCell::new(Model::new(census.clients, addresses.len()));
+        let places = addresses.into_iter().map(place).collect();
+        let (calm, ended_listed_at, returning) = (Cell::new(false), Cell::new(0), Cell::new(0));
+        Rc::new(World { clock, census, model, report: RefCell::new(report), places, calm, ended_listed_at, returning })
     }
 
     pub fn now(&self) -> Ms {

@@ -19,9 +19,9 @@ pub struct Shard {
     pub of: u64,
 }
 
-/// A client asked for the list and listens for changes. Refused silently, and counted, where there is no room.
+/// A client asked for the list and listens for changes. `false`, and counted, where there is no room.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub struct Subscribe {
     pub subscriber: Subscriber,
     /// See [`ttl_ms`](crate::protocol::pushbook::ttl_ms).

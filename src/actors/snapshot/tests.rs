@@ -235,7 +235,7 @@ async fn a_bucket_that_cannot_be_written_keeps_the_old_manifest_and_is_owed() {
     assert!(!closed.unwrap());
     assert_eq!(disk.read(MANIFEST_NAME).await.unwrap(), None);
     let picture = writer.send(Observe).await.unwrap();
-    assert!(picture.problem.is_some_and(|problem| problem.starts_with("cannot write bucket-")));
+    assert!(picture.problem.is_some_and(|problem| problem.starts_with("cannot write all-staged")));
     assert!(first.close(true).await);
     assert_eq!(writer.send(Observe).await.unwrap().problem, None);
     assert!(Process::start(&disk, WALL + 1_000).await.exists("cart"));

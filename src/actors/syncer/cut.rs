@@ -19,8 +19,10 @@ use crate::wire::datum::{entry_bytes, head_bytes};
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// Bytes of a page or of one side of an exchange: half of what a peer takes (`headcount.limits.peer-body-bytes`).
+/// Bytes of one side of an exchange: half of what a peer takes (`headcount.limits.peer-body-bytes`).
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a page: small enough for a slow link to carry one within a call's deadline.
+pub const PAGE_BYTES_MAX: usize = 256 << 10;
 /// Behind this hash a service has no entries: all of it is told.
 const WHOLE: u32 = u32::MAX;
 
@@ -140,7 +142,7 @@ fn twins(view: &ServiceView, hash: u32) -> impl Iterator<Item = &Arc<Entry>> {
 pub fn page(realm: &Realm, cursor: Option<Cursor>) -> (Vec<Datum>, Option<Cursor>) {
     let now = realm.clock.now();
     let Cursor { bucket: first, mut after, mut entry } = cursor.unwrap_or(Cursor { bucket: 0, after: None, entry: 0 });
-    let (mut data, mut room) = (Vec::new(), Room::new(ANSWER_BYTES_MAX));
+    let (mut data, mut room) = (Vec::new(), Room::new(PAGE_BYTES_MAX));
     for bucket in first..BUCKETS as u16 {
         let begun = after.take();
         after.clone_from(&begun);

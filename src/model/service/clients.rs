@@ -3,12 +3,15 @@
 use super::{Change, Moment, Service};
 use crate::model::entry::{By, Entry, RANK_MADE_UP, RANK_SAID, Stamped, State, Status};
 use crate::model::error::{LimitKind, NamingError};
-use crate::model::instance::{BEAT_INTERVAL_MS, BEAT_TIMEOUT_MS, InstanceId, InstanceKey, Metadata, Record, check_instance};
+use crate::model::instance::{BEAT_INTERVAL_MS, BEAT_TIMEOUT_MS, InstanceId, InstanceKey, Metadata, Record};
 use crate::model::judging::JudgingRules;
 use crate::model::name::check_cluster_name;
 use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
 use std::sync::Arc;
+
+/// Entries that a service holds, those lately removed included, for each that may live in it.
+const TOMBSTONES_PER_INSTANCE: usize = 4;
 
 /// A registration that keeps the rules of names, addresses and weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,15 +23,6 @@ pub struct Registration {
     pub healthy: bool,
     pub app: Option<Arc<str>>,
     pub metadata: Metadata,
-}
-
-impl Registration {
-    /// In Nacos's order: address, weight, cluster.
-    pub fn check(self) -> Result<Registration, NamingError> {
-        check_instance(&self.key.ip, self.key.port, self.weight)?;
-        check_cluster_name(&self.key.cluster)?;
-        Ok(self)
-    }
 }
 
 /// A client's sign of life. `made_up` is there in a full beat, absent in a light one.
@@ -54,8 +48,8 @@ impl Service {
     pub fn register(&mut self, registration: Registration, at: &Moment<'_>) -> Result<Change, NamingError> {
         let Registration { key, weight, enabled, healthy, app, metadata } = registration;
         let id = self.next_id(&metadata);
-        let record = Record::new(weight, enabled, self.interned_app(app), metadata, id);
         let mut entry = self.entry_for(key, at)?;
+        let record = self.shared(Arc::new(Record::new(weight, enabled, app, metadata, id)), &entry);
         let (state, by) = match entry.status.state {
             // Carried into the new life with whoever judged it: what beats that judgement beats it still.
             State::Unhealthy => (State::Unhealthy, entry.status.by),
@@ -64,7 +58,7 @@ impl Service {
             _ => (State::Unhealthy, By::Client),
         };
         let stamp = at.mint();
-        entry.stamped = Stamped { rank: RANK_SAID, stamp, record: Arc::new(record) };
+        entry.stamped = Stamped { rank: RANK_SAID, stamp, record };
         entry.heard.touch(at.now, true);
         Self::take_status(&mut entry, Status::born(state, stamp, by), at, false);
         Ok(self.put(entry, at))
@@ -85,12 +79,11 @@ impl Service {
     /// Ends an instance's life, known or not: its life may be on the way from another node.
     pub fn deregister(&mut self, key: InstanceKey, at: &Moment<'_>) -> Result<Change, NamingError> {
         check_cluster_name(&key.cluster)?;
-        let Ok(mut entry) = self.entry_for(key, at) else {
-            return Ok(Change::nothing()); // over the limit and unknown: there is nothing to end
-        };
-        if !self.clusters.contains(&entry.key.cluster) {
-            self.clusters.insert(entry.key.cluster.clone());
+        let unknown = self.find(&key.cluster, &key.ip, key.port).is_none();
+        if unknown && (!at.judging.has_peers || self.entries.len() - self.live >= at.instances_max) {
+            return Ok(Change::nothing()); // nobody can have told another node of it, or too many ends are noted already
         }
+        let Ok(mut entry) = self.entry_for(key, at) else { return Ok(Change::nothing()) };
         Self::take_status(&mut entry, Status::born(State::Deregistered, at.mint(), By::Client), at, false);
         entry.learned = at.now;
         Ok(self.put(entry, at))
@@ -135,7 +128,7 @@ impl Service {
     /// the weakest of records: a registration that any node remembers stands.
     fn heal(&mut self, mut entry: Entry, made_up: Option<(f64, Metadata)>, at: &Moment<'_>) -> (BeatAnswer, Change) {
         if let Some((weight, metadata)) = made_up {
-            let made = self.made_up(RANK_MADE_UP, weight, metadata, at.mint());
+            let made = self.made_up(RANK_MADE_UP, weight, metadata, at.mint(), &entry);
             if made.order() > entry.stamped.order() {
                 entry.stamped = made;
             }
@@ -160,15 +153,15 @@ impl Service {
         let mut entry = self.entry_for(key, at)?;
         let rank = if entry.status.life.time == 0 { RANK_MADE_UP } else { RANK_SAID };
         let life = if when < at.now { at.clock.mint_past(when) } else { at.mint() };
-        entry.stamped = self.made_up(rank, weight, metadata, life);
+        entry.stamped = self.made_up(rank, weight, metadata, life, &entry);
         entry.heard.touch(when, true);
         Self::take_status(&mut entry, Status::born(State::Healthy, life, By::Beat), at, false);
         Ok((heard(&entry), self.put(entry, at)))
     }
 
-    fn made_up(&self, rank: u8, weight: f64, metadata: Metadata, stamp: Stamp) -> Stamped {
+    fn made_up(&self, rank: u8, weight: f64, metadata: Metadata, stamp: Stamp, entry: &Entry) -> Stamped {
         let id = self.next_id(&metadata);
-        Stamped { rank, stamp, record: Arc::new(Record::new(weight, true, None, metadata, id)) }
+        Stamped { rank, stamp, record: self.shared(Arc::new(Record::new(weight, true, None, metadata, id)), entry) }
     }
 
     /// The entry of this instance to change, or a blank one if there is room.
@@ -176,10 +169,10 @@ impl Service {
         if let Some(entry) = self.find(&key.cluster, &key.ip, key.port) {
             return Ok((**entry).clone());
         }
-        if self.entries.len() >= at.instances_max {
+        if self.live >= at.instances_max || self.entries.len() >= at.instances_max.saturating_mul(TOMBSTONES_PER_INSTANCE) {
             return Err(NamingError::OverLimit {
                 what: "the number of instances of the service",
-                got: self.entries.len() + 1,
+                got: self.live + 1,
                 max: at.instances_max,
                 limit: "headcount.limits.instances-per-service",
                 kind: LimitKind::Value,
@@ -223,11 +216,12 @@ impl Service {
         InstanceId::Number(free as u32)
     }
 
-    /// The same `Arc` for all instances of one app, as nearly all of a service are.
-    pub(super) fn interned_app(&self, app: Option<Arc<str>>) -> Option<Arc<str>> {
-        let app = app?;
-        let other = self.entries.values().next().and_then(|e| e.record().app.clone());
-        Some(other.filter(|o| *o == app).unwrap_or(app))
+    /// One piece of memory for all records that say the same, as nearly all of a service do: the entry's own until now, or the
+    /// one of the service's first entry.
+    pub(super) fn shared(&self, record: Arc<Record>, entry: &Entry) -> Arc<Record> {
+        let first = self.entries.get_min().map(|(_, first)| &first.stamped.record);
+        let same = [Some(&entry.stamped.record), first].into_iter().flatten().find(|other| ***other == *record);
+        same.cloned().unwrap_or(record)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Change, Moment, Service};
 use crate::model::entry::{By, Entry, Slot, State, Status};
-use crate::model::judging::{JudgingRules, RECHECK_MS, Tombstone};
+use crate::model::judging::{JudgingRules, RECHECK_MS, SWITCHED_OFF_RECHECK_MS, Tombstone};
 use crate::model::time::Millis;
 use std::sync::Arc;
 
@@ -76,7 +76,12 @@ impl Service {
             (Some(u), Some(e)) => u.min(e),
             (one, other) => one.or(other)?,
         };
-        if at.judging.judges && at.checks { Some((due, state)) } else { Some((due.max(at.now + RECHECK_MS), state)) }
+        let recheck_ms = match (at.judging.judges, at.checks) {
+            (true, true) => return Some((due, state)),
+            (false, _) => RECHECK_MS,
+            (true, false) => SWITCHED_OFF_RECHECK_MS,
+        };
+        Some((due.max(at.now + recheck_ms), state))
     }
 
     fn judge_entry(&mut self, mut entry: Entry, at: &Moment<'_>, verdict: &mut Verdict) -> Change {

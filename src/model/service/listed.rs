@@ -18,9 +18,10 @@ impl Service {
         check_cluster_name(&key.cluster)?;
         let mut entry = self.entry_for(key, at)?;
         let id = self.next_id(&record.metadata);
-        let record = Record::new(record.weight, record.enabled, self.interned_app(record.app.clone()), record.metadata.clone(), id);
+        let record = Record::new(record.weight, record.enabled, record.app.clone(), record.metadata.clone(), id);
+        let record = self.shared(Arc::new(record), &entry);
         let stamp = at.mint();
-        entry.stamped = Stamped { rank: RANK_SAID, stamp, record: Arc::new(record) };
+        entry.stamped = Stamped { rank: RANK_SAID, stamp, record };
         entry.heard.touch(at.now, false);
         let state = if healthy { State::Healthy } else { State::Unhealthy };
         Self::take_status(&mut entry, Status::born(state, stamp, By::Client), at, false);

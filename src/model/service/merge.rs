@@ -2,7 +2,7 @@
 
 use super::{Change, Moment, Service};
 use crate::model::cluster::Settings;
-use crate::model::entry::{By, Entry, EntryVersion, Slot, State, Status};
+use crate::model::entry::{By, Entry, EntryVersion, Slot, Stamped, State, Status};
 use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
 use std::sync::Arc;
@@ -66,7 +66,6 @@ impl Service {
         let first_met = known.is_none();
         let mut entry = match known {
             Some(entry) => entry,
-            None if self.entries.len() >= at.instances_max => return Change::nothing(),
             None => self.blank(version.key, at.now),
         };
         let ours = entry.heard.at();
@@ -74,7 +73,8 @@ impl Service {
         let newer_record = version.stamped.order() > entry.stamped.order();
         let newer_status = version.status.order() > entry.status.order();
         if newer_record {
-            entry.stamped = version.stamped;
+            let Stamped { rank, stamp, record } = version.stamped;
+            entry.stamped = Stamped { rank, stamp, record: self.shared(record, &entry) };
         }
         match version.silence_ms {
             Some(ms) => entry.heard.touch(at.now.before(ms), false),

@@ -23,6 +23,8 @@ mod operators;
 #[cfg(test)]
 mod room_tests;
 #[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
 mod tests;
 
 pub use clients::{BeatAnswer, BeatClaim, Registration};
@@ -55,7 +57,7 @@ pub struct Moment<'a> {
     pub expires: bool,
     /// A service nobody set by the API retires when it has been empty for so long; `u64::MAX`: never.
     pub empty_after_ms: u64,
-    /// `headcount.limits.instances-per-service`, tombstones included.
+    /// `headcount.limits.instances-per-service`, of those that clients register here.
     pub instances_max: usize,
     /// `headcount.limits.clusters-per-service`, of clusters that clients and operators make here.
     pub clusters_max: usize,

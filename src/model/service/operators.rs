@@ -6,6 +6,7 @@ use crate::model::entry::{By, Entry, RANK_SAID, Stamped, State, Status};
 use crate::model::error::NamingError;
 use crate::model::instance::{InstanceKey, Metadata, Record, check_instance};
 use crate::model::name::check_cluster_name;
+use imbl::OrdSet;
 use std::sync::Arc;
 
 /// Which of an instance's fields a PATCH sets; `None` leaves one as it is.
@@ -25,6 +26,15 @@ pub enum BatchTarget {
     All,
     /// These, where they are live.
     Listed(Vec<InstanceKey>),
+}
+
+impl BatchTarget {
+    pub fn names(&self, key: &InstanceKey) -> bool {
+        match self {
+            BatchTarget::All => true,
+            BatchTarget::Listed(keys) => keys.contains(key),
+        }
+    }
 }
 
 /// What a batch edit does to metadata.
@@ -160,6 +170,7 @@ impl Service {
         if self.live > 0 {
             return Err(Refusal::HasInstances.of(self.key.grouped()));
         }
+        self.clusters = OrdSet::new();
         Ok(self.set_settings(at.mint(), None, at))
     }
 

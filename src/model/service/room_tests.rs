@@ -6,6 +6,21 @@ use crate::model::cluster::ClusterSettings;
 use crate::model::error::{LimitKind, NamingError};
 
 #[test]
+fn the_ended_take_no_room_from_the_living() {
+    let mut node = Node::peer(1);
+    (0..200).for_each(|port| drop(node.deregister(port)));
+    assert_eq!(node.versions().len(), 100, "so many ends of the unknown are noted");
+    (200..300).for_each(|port| drop(node.register(port)));
+    let more =
+        Registration { key: super::tests::key(300), weight: 1.0, enabled: true, healthy: true, app: None, metadata: Metadata::default() };
+    assert!(node.act(|s, at| s.register(more.clone(), at)).is_err());
+    drop(node.deregister(200));
+    assert!(node.act(|s, at| s.register(more, at)).is_ok());
+    let mut alone = Node::alone();
+    assert!(alone.deregister(1).is_nothing(), "nobody else can know it");
+}
+
+#[test]
 fn a_service_has_so_many_clusters_and_no_more() {
     let mut node = Node::alone();
     let of = |n: usize| InstanceKey::new(&format!("c{n}"), "1.1.1.1", 1);

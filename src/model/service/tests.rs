@@ -57,7 +57,7 @@ impl Node {
         self.register_with(port, true, &[])
     }
 
-    fn register_with(&mut self, port: i32, healthy: bool, metadata: &[(&str, &str)]) -> Change {
+    pub(super) fn register_with(&mut self, port: i32, healthy: bool, metadata: &[(&str, &str)]) -> Change {
         let metadata = metadata.iter().map(|(k, v)| (*k, Some(*v))).collect();
         let registration = Registration { key: key(port), weight: 1.0, enabled: true, healthy, app: Some("DEFAULT".into()), metadata };
         self.act(|s, at| s.register(registration, at)).unwrap()

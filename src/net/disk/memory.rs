@@ -16,6 +16,7 @@ pub struct MemoryDisk {
 #[derive(Debug, Default)]
 struct State {
     files: BTreeMap<String, Arc<Vec<u8>>>,
+    staged: BTreeMap<String, Arc<Vec<u8>>>,
     /// Crashes so far: what was begun before the last one never lands.
     crashes: u64,
 }
@@ -28,7 +29,9 @@ impl MemoryDisk {
 
     /// The machine loses its power: what has not ended never happened.
     pub fn crash(&self) {
-        self.lock().crashes += 1;
+        let mut state = self.lock();
+        state.crashes += 1;
+        state.staged.clear();
     }
 
     /// Flips bits of a file, as a worn disk does; nothing if there is no such file, or nothing in it.
@@ -40,12 +43,7 @@ impl MemoryDisk {
         }
     }
 
-    fn change(
-        &self,
-        doing: &'static str,
-        name: &str,
-        change: impl FnOnce(&mut BTreeMap<String, Arc<Vec<u8>>>) + 'static,
-    ) -> DiskFuture<()> {
+    fn change(&self, doing: &'static str, name: &str, change: impl FnOnce(&mut State) -> io::Result<()> + 'static) -> DiskFuture<()> {
         if let Err(error) = checked(doing, name) {
             return Box::pin(async { Err(error) });
         }
@@ -59,8 +57,7 @@ impl MemoryDisk {
             if state.crashes != begun {
                 return Err(DiskError::new(doing, name, io::Error::other("the machine went down")));
             }
-            change(&mut state.files);
-            Ok(())
+            change(&mut state).map_err(|reason| DiskError::new(doing, name, reason))
         })
     }
 
@@ -82,12 +79,30 @@ impl Disk for MemoryDisk {
 
     fn write_made(&self, name: &str, making: Making) -> DiskFuture<()> {
         let (file, bytes) = (name.to_string(), making());
-        self.change("write", name, move |files| drop(files.insert(file, Arc::new(bytes))))
+        self.change("write", name, move |state| {
+            state.files.insert(file, Arc::new(bytes));
+            Ok(())
+        })
     }
 
-    fn remove(&self, name: &str) -> DiskFuture<()> {
-        let file = name.to_string();
-        self.change("remove", name, move |files| drop(files.remove(&file)))
+    fn stage(&self, name: &str, making: Making) -> DiskFuture<()> {
+        let staged = checked("write", name).map(|()| drop(self.lock().staged.insert(name.to_string(), Arc::new(making()))));
+        Box::pin(async { staged })
+    }
+
+    fn commit(&self, written: Vec<String>, removed: Vec<String>) -> DiskFuture<()> {
+        let refused = written.iter().chain(&removed).find_map(|name| checked("write", name).err());
+        if let Some(error) = refused {
+            return Box::pin(async { Err(error) });
+        }
+        self.change("write", "all-staged", move |State { files, staged, .. }| {
+            for name in written {
+                let bytes = staged.remove(&name).ok_or(io::ErrorKind::NotFound)?;
+                files.insert(name, bytes);
+            }
+            removed.iter().for_each(|name| drop(files.remove(name)));
+            Ok(())
+        })
     }
 }
 
@@ -103,9 +118,12 @@ mod tests {
     async fn a_crash_takes_what_was_not_flushed_and_leaves_the_old_file() {
         let disk = MemoryDisk::new(Duration::from_millis(2));
         disk.write("a", b"old".to_vec()).await.unwrap();
-        let lost = (disk.write("a", b"new".to_vec()), disk.write("b", vec![]), disk.remove("a"));
+        disk.stage("a", Box::new(Vec::new)).await.unwrap();
+        let (a, b) = (|| vec!["a".to_string()], disk.write("b", vec![]));
+        let lost = (disk.write("a", b"new".to_vec()), b, disk.commit(a(), vec![]), disk.commit(vec![], a()));
         disk.crash();
-        assert!(lost.0.await.is_err() && lost.1.await.is_err() && lost.2.await.is_err());
+        assert!(lost.0.await.is_err() && lost.1.await.is_err() && lost.2.await.is_err() && lost.3.await.is_err());
+        assert!(disk.commit(a(), vec![]).await.is_err(), "what was staged is gone");
         assert_eq!((disk.list().await.unwrap(), disk.read("a").await.unwrap()), (vec!["a".to_string()], Some(b"old".to_vec())));
         disk.clone().write("a", b"new".to_vec()).await.unwrap();
         assert_eq!(disk.read("a").await.unwrap(), Some(b"new".to_vec()));

@@ -39,8 +39,12 @@ pub trait Disk {
         self.write_made(name, Box::new(move || bytes))
     }
 
-    /// Removes a file, if there is one.
-    fn remove(&self, name: &str) -> DiskFuture<()>;
+    /// Puts what `making` returns beside the file of this name, to take its place by [`commit`](Disk::commit). Lasts no crash.
+    fn stage(&self, name: &str, making: Making) -> DiskFuture<()>;
+
+    /// Puts what is staged under these names in place and removes files, those that are there. Whatever happens meanwhile, each file
+    /// is the old one or the new one. Costs the same few flushes whether they are many or one.
+    fn commit(&self, written: Vec<String>, removed: Vec<String>) -> DiskFuture<()>;
 }
 
 /// What could not be done, to which file, and why.
@@ -77,7 +81,8 @@ mod tests {
         let list = async || disk.list().await.unwrap();
         let read = async |name| disk.read(name).await.unwrap();
         assert_eq!((list().await, read("a").await), (vec![], None));
-        disk.remove("a").await.unwrap();
+        let remove = async |name: &str| disk.commit(vec![], vec![name.to_string()]).await;
+        remove("a").await.unwrap();
 
         let long = vec![7; 1 << 20];
         for (name, bytes) in [("bucket-0002", &b"two"[..]), ("clock", b""), ("bucket-0001", &long), ("x.json", b"x")] {
@@ -88,13 +93,21 @@ mod tests {
 
         disk.write_made("bucket-0001", Box::new(|| b"short".to_vec())).await.unwrap();
         assert_eq!(read("bucket-0001").await, Some(b"short".to_vec()));
-        disk.remove("bucket-0001").await.unwrap();
-        disk.remove("bucket-0001").await.unwrap();
+        remove("bucket-0001").await.unwrap();
+        remove("bucket-0001").await.unwrap();
         assert_eq!((list().await, read("bucket-0001").await), (["bucket-0002", "clock", "x.json"].map(String::from).to_vec(), None));
 
         let (a, b) = (disk.write("p", b"1".to_vec()), disk.write("q", b"2".to_vec()));
         assert!(b.await.is_ok() && a.await.is_ok());
         assert_eq!((read("p").await, read("q").await), (Some(b"1".to_vec()), Some(b"2".to_vec())));
+
+        disk.stage("q", Box::new(|| b"3".to_vec())).await.unwrap();
+        disk.stage("r", Box::new(|| b"4".to_vec())).await.unwrap();
+        assert_eq!((read("q").await, read("r").await, list().await.len()), (Some(b"2".to_vec()), None, 5));
+        disk.commit(["q", "r"].map(String::from).to_vec(), vec!["p".to_string(), "none".to_string()]).await.unwrap();
+        assert_eq!((read("q").await, read("r").await), (Some(b"3".to_vec()), Some(b"4".to_vec())));
+        assert_eq!(list().await, ["bucket-0002", "clock", "q", "r", "x.json"]);
+        assert!(disk.commit(vec!["never-staged".to_string()], vec![]).await.is_err());
 
         for name in ["", ".", "..", "../x", "a/b", "/etc/x", ".tmp", "A", "a b", "a\0", "é", &"n".repeat(65)] {
             let refused = |result: Result<(), DiskError>| {
@@ -104,7 +117,9 @@ mod tests {
             };
             refused(disk.write(name, vec![]).await);
             refused(disk.read(name).await.map(drop));
-            refused(disk.remove(name).await);
+            refused(disk.stage(name, Box::new(Vec::new)).await);
+            refused(disk.commit(vec![name.to_string()], vec![]).await);
+            refused(remove(name).await);
         }
     }
 

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Peers that answer within this are levelled with.
 pub const ANSWER_MS: u64 = 3_000;
-/// With no peer in reach and nothing fresh of our own: how long to wait for one.
+/// With no peer in reach and nothing fresh of our own, or a Ready peer whose pages do not come: how long to wait.
 pub const ALONE_MS: u64 = 20_000;
 /// A snapshot, or a registry that slept, is fresh up to this age.
 pub const FRESH_MS: u64 = 2 * 60 * 1_000;
@@ -31,8 +31,8 @@ pub const FRESH_MS: u64 = 2 * 60 * 1_000;
 pub const WAKE_MS: u64 = 1_000;
 /// Paused for longer: our registry may hold what was deleted and forgotten elsewhere.
 pub const REGISTRY_KEEP_MS: u64 = 50 * 60 * 1_000;
-/// A page without an answer for this long has failed.
-pub const PAGE_TIMEOUT_MS: u64 = 2_500;
+/// A page that is neither refused nor merged for this long has failed. The call has a deadline of its own, half of this.
+pub const PAGE_TIMEOUT_MS: u64 = 5_000;
 /// A page that fails so often, one after another: the peer is left out of this warm-up.
 pub const PAGE_TRIES: u32 = 2;
 /// Judging takes no longer; then we serve all the same.
@@ -48,6 +48,16 @@ pub struct Cursor {
     pub after: Option<String>,
     /// … this instance hash; `u32::MAX`: all of that service is told.
     pub entry: u32,
+}
+
+/// How a peer takes what we send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Accepted,
+    /// It answers that it will have nothing of us: another secret, an absurd clock.
+    Rejected,
+    /// No answer.
+    Lost,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +76,11 @@ pub enum Event {
         status: ServerStatus,
     },
     Down(PeerAddr),
+    /// How a peer took our heartbeat.
+    Heartbeat {
+        peer: PeerAddr,
+        taken: Taken,
+    },
     /// The page is merged; `next`: where the one behind it begins, `None`: that was the last.
     Page {
         peer: PeerAddr,
@@ -119,6 +134,8 @@ pub struct Warmup {
     drop_due: bool,
     judging_since: Option<Millis>,
     next_id: u64,
+    /// How those that answer took our last heartbeat.
+    taken: BTreeMap<PeerAddr, Taken>,
 }
 
 impl Warmup {
@@ -135,6 +152,7 @@ impl Warmup {
             drop_due: false,
             judging_since: None,
             next_id: 0,
+            taken: BTreeMap::new(),
         }
     }
 
@@ -166,6 +184,11 @@ impl Warmup {
 
     pub fn status(&self) -> ServerStatus {
         self.status
+    }
+
+    /// Others are there, and none of them takes anything from us: with what we hold we would serve beside the cluster, not in it.
+    pub fn is_outcast(&self) -> bool {
+        !self.taken.is_empty() && self.taken.values().all(|taken| *taken == Taken::Rejected)
     }
 
     /// How many nodes, this one included, have been merged, and how many there are: *degraded 1/3*.

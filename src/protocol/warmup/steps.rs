@@ -11,12 +11,15 @@ impl Warmup {
             Event::Listed(peers) => {
                 self.listed = peers.into_iter().collect();
                 self.sources.retain(|peer, _| self.listed.contains(peer));
+                self.taken.retain(|peer, _| self.listed.contains(peer));
             }
             Event::Begin { fresh } if self.status == ServerStatus::Starting => self.warm(fresh, now, now, effects),
             Event::Begin { .. } => {}
             Event::Lost => self.enter(ServerStatus::Starting, effects),
             Event::Answers { peer, status } => self.answers(peer, status, now),
             Event::Down(peer) => _ = self.sources.get_mut(&peer).map(Source::down),
+            Event::Heartbeat { peer, taken: Taken::Lost } => _ = self.taken.remove(&peer),
+            Event::Heartbeat { peer, taken } => _ = self.taken.insert(peer, taken),
             Event::Page { peer, id, next } => self.page(&peer, id, next, now, effects),
             Event::PageFailed { peer, id } => _ = self.sources.get_mut(&peer).map(|source| source.failed(id, now)),
             Event::Judged if self.judging_since.is_some() => self.serve(effects),
@@ -56,7 +59,7 @@ impl Warmup {
 
     fn answers(&mut self, peer: PeerAddr, status: ServerStatus, now: Millis) {
         let ready = status == ServerStatus::Ready;
-        let nobody_is_level = !self.sources.values().any(Source::is_level);
+        let nobody_is_level = !self.sources.values().any(Source::is_level) || self.lacks_ready();
         if let Some(source) = self.sources.get_mut(&peer) {
             source.up = true;
             source.ready = ready;
@@ -108,6 +111,12 @@ impl Warmup {
         }
     }
 
+    /// A Ready peer answers, and what it holds could not be had yet, nor that of another Ready one.
+    fn lacks_ready(&self) -> bool {
+        let mut ready = self.sources.values().filter(|source| source.ready && source.up).peekable();
+        ready.peek().is_some() && !ready.any(Source::is_level)
+    }
+
     /// Whether we are level now.
     pub(super) fn settle(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         if self.status != ServerStatus::Warming || self.judging_since.is_some() || now < self.not_before {
@@ -117,8 +126,12 @@ impl Warmup {
             return;
         }
         let level = self.sources.values().filter(|source| source.is_level()).count();
+        if self.is_outcast() {
+            return;
+        }
         let wait_ms = match level {
             all if all == self.listed.len() => 0,
+            _ if self.lacks_ready() => ALONE_MS,
             0 if !self.fresh => ALONE_MS,
             _ => ANSWER_MS,
         };

@@ -45,7 +45,7 @@ impl Script {
     }
 
     /// `begin`, `begin fresh`, `list bc`, `b ready`, `b warming`, `b down`, `b page 3` (the next one begins at bucket 3), `b last`,
-    /// `b fails`, `judged`, `pause 5000`, `cut`, `lost`, `drain`, `+500`.
+    /// `b fails`, `b accepts`, `b rejects`, `b lost`, `judged`, `pause 5000`, `cut`, `lost`, `drain`, `+500`.
     fn step(&mut self, step: &str) {
         let asked = |peer: &str| self.asked.get(peer).copied().unwrap_or(0);
         match step.split(' ').collect::<Vec<_>>()[..] {
@@ -65,6 +65,9 @@ impl Script {
             [peer, "ready"] => self.on(Event::Answers { peer: addr(peer), status: ServerStatus::Ready }),
             [peer, "warming"] => self.on(Event::Answers { peer: addr(peer), status: ServerStatus::Warming }),
             [peer, "down"] => self.on(Event::Down(addr(peer))),
+            [peer, "accepts"] => self.on(Event::Heartbeat { peer: addr(peer), taken: Taken::Accepted }),
+            [peer, "rejects"] => self.on(Event::Heartbeat { peer: addr(peer), taken: Taken::Rejected }),
+            [peer, "lost"] => self.on(Event::Heartbeat { peer: addr(peer), taken: Taken::Lost }),
             [peer, "last"] => self.on(Event::Page { peer: addr(peer), id: asked(peer), next: None }),
             [peer, "fails"] => self.on(Event::PageFailed { peer: addr(peer), id: asked(peer) }),
             [peer, "page", bucket] => {
@@ -133,7 +136,7 @@ fn with_nobody_in_reach_a_fresh_snapshot_serves_after_three_seconds_and_nothing_
 #[test]
 fn a_page_that_fails_is_asked_again_where_it_was_then_the_peer_is_left_out() {
     check("begin; b ready; b page 5; b fails; +49; b page 6", expect!["WARMING@0 b0 b5 b5 b6"]);
-    check("begin; b ready; c ready; c last; +10000", expect!["WARMING@0 b0 c0 b0 judge@5044 READY@7044"]);
+    check("begin; b ready; c ready; c last; +15000", expect!["WARMING@0 b0 c0 b0 judge@10044 READY@12044"]);
     check("begin; b ready; b page 5; b page 5; +100; b page 4; +100; +3000", expect!["WARMING@0 b0 b5 b5"]);
 }
 
@@ -241,4 +244,22 @@ proptest! {
             judged = effect.starts_with("judge") || judged && !effect.contains("ING@");
         }
     }
+}
+
+#[test]
+fn a_ready_peer_whose_pages_fail_is_asked_again_and_waited_for() {
+    check("begin fresh; b ready; b fails; +100; b fails; +3000", expect!["WARMING@0 b0 b0"]);
+    check(
+        "begin fresh; b ready; b fails; +100; b fails; +900; b ready; +100; b page 4; b last; +2000; judged",
+        expect!["WARMING@0 b0 b0 b0 b4 judge@3000 READY@3100"],
+    );
+    check("begin fresh; b ready; b fails; +100; b fails; +20000", expect!["WARMING@0 b0 b0 judge@20000!"]);
+}
+
+#[test]
+fn who_is_rejected_by_all_that_answer_does_not_serve_beside_them() {
+    check("begin; b rejects; +30000", expect!["WARMING@0"]);
+    check("begin fresh; b rejects; c rejects; +30000; c ready; c accepts; c last; judged", expect!["WARMING@0 c0 judge@30000 READY@30000"]);
+    check("begin; b rejects; +30000; b lost", expect!["WARMING@0 judge@30000!"]);
+    check("begin; b rejects; c ready; c accepts; c last; +3000", expect!["WARMING@0 c0 judge@3000"]);
 }

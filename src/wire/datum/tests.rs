@@ -297,7 +297,7 @@ pub(in crate::wire) fn any_datum() -> impl Strategy<Value = Datum> {
         4 => (any::<bool>(), incoming).prop_map(|(partial, incoming)| (partial, DatumBody::Stamped(incoming))),
         1 => vec(legacy, 0..3).prop_map(|list| (false, DatumBody::Legacy(list))),
     ];
-    ("[^#]{0,4}", ".{0,8}", body).prop_map(|(namespace, name, (partial, body))| Datum {
+    (".{0,4}", "[^#]{0,8}", body).prop_map(|(namespace, name, (partial, body))| Datum {
         key: ServiceKey::new(&namespace, &name),
         partial,
         body,
