@@ -263,11 +263,6 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
     }
 }
 
-/// Whether it came on a connection from before the last pause: it may have waited in the socket while this process stood still.
-fn is_from_before(edge: &Edge, request: &HttpRequest) -> bool {
-    request.conn_data::<ConnectionEpoch>().is_some_and(|opened| opened.0 != edge.realm.pause.epoch())
-}
-
 /// The answer to what cannot be done; what the caller could have known is counted, and told of now and then.
 fn refuse(edge: &Edge, error: &NamingError, request: &HttpRequest) -> HttpResponse {
     use NamingError::{Failed, Forbidden, NodeStopping, NotFound, NotServing, Unavailable};
@@ -280,6 +275,11 @@ fn refuse(edge: &Edge, error: &NamingError, request: &HttpRequest) -> HttpRespon
         }
     }
     reply::error(error, request)
+}
+
+/// Whether it came on a connection from before the last pause: it may have waited in the socket while this process stood still.
+fn is_from_before(edge: &Edge, request: &HttpRequest) -> bool {
+    request.conn_data::<ConnectionEpoch>().is_some_and(|opened| opened.0 != edge.realm.pause.epoch())
 }
 
 /// A path as the route table has it; `None`: not below the context path.
