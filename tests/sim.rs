@@ -1,7 +1,7 @@
 //! The promise, by simulation: real actors and machines, a fake link, fake clients, virtual time, faults from a seed.
 //!
 //! `cargo test --test sim` runs [`SEEDS`] seeds. `HEADCOUNT_SIM_SEED=7` runs one and tells what happened in it;
-//! `HEADCOUNT_SIM_SEEDS=n` runs so many; `HEADCOUNT_SIM_SECONDS=180` runs seeds for that long and prints figures;
+//! `HEADCOUNT_SIM_SEEDS=n` runs so many; `HEADCOUNT_SIM_SECONDS=180` runs seeds for that long (both: what ends first);
 //! `HEADCOUNT_SIM_FIRST=n` begins elsewhere.
 
 use clients::Kind;
@@ -95,7 +95,7 @@ fn the_promise_holds() {
         return;
     }
     let seconds = number("HEADCOUNT_SIM_SECONDS");
-    let seeds = if seconds.is_some() { u64::MAX } else { number("HEADCOUNT_SIM_SEEDS").unwrap_or(SEEDS) };
+    let seeds = number("HEADCOUNT_SIM_SEEDS").unwrap_or(if seconds.is_some() { u64::MAX } else { SEEDS });
     let first = number("HEADCOUNT_SIM_FIRST").unwrap_or(1);
     let (next, late) = (AtomicU64::new(0), AtomicBool::new(false));
     let found = Mutex::new((0u64, Census::default(), Vec::new()));
