@@ -1,6 +1,6 @@
 //! The only file that reads time. tokio's clock is underneath, so a paused runtime pauses us too.
 
-use crate::model::time::Millis;
+use crate::model::time::{Millis, Uptime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,36 +16,47 @@ pub const CLOCK_BEGINS: Millis = Millis(48 * 60 * 60 * 1000);
 pub struct Clock {
     origin: tokio::time::Instant,
     wall_at_origin: u64,
-    wall: WallClock,
+    machine: Machine,
     /// What the timer has lost, ms.
     lost: Arc<AtomicU64>,
 }
 
-/// Who says what the wall time is.
+/// Who says what the wall time is, and for how long the machine has been up.
 #[derive(Clone, Debug)]
-enum WallClock {
-    Machine,
-    /// It goes on evenly from where it began.
+enum Machine {
+    /// The one this process runs on, in this start of it.
+    Own(Option<Arc<str>>),
+    /// The wall time goes on evenly from where it began; nobody knows of a machine.
     Even,
-    Told(Arc<AtomicU64>),
+    Told(ToldMachine),
+}
+
+/// A machine whose clocks others move.
+#[derive(Clone, Debug)]
+pub struct ToldMachine {
+    /// The wall time, epoch ms.
+    pub wall: Arc<AtomicU64>,
+    pub boot: Arc<str>,
+    /// Ms since the machine was started.
+    pub up_ms: Arc<AtomicU64>,
 }
 
 impl Clock {
     /// The clock of a real process.
     pub fn system() -> Clock {
-        Clock { wall: WallClock::Machine, ..Clock::beginning_at(wall_now()) }
+        Clock { machine: Machine::Own(boot_id()), ..Clock::beginning_at(wall_now()) }
     }
 
-    /// A clock whose wall time (epoch ms) others say, and may set: for simulated machines.
-    pub fn told_by(wall: Arc<AtomicU64>) -> Clock {
-        let begins = wall.load(Ordering::Acquire);
-        Clock { wall: WallClock::Told(wall), ..Clock::beginning_at(begins) }
+    /// A clock on a simulated machine.
+    pub fn told_by(machine: ToldMachine) -> Clock {
+        let begins = machine.wall.load(Ordering::Acquire);
+        Clock { machine: Machine::Told(machine), ..Clock::beginning_at(begins) }
     }
 
     /// A clock whose wall time begins at `wall` (epoch ms), whatever the machine says: for simulated skew.
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads time")]
     pub fn beginning_at(wall: u64) -> Clock {
-        Clock { origin: tokio::time::Instant::now(), wall_at_origin: wall, wall: WallClock::Even, lost: Arc::default() }
+        Clock { origin: tokio::time::Instant::now(), wall_at_origin: wall, machine: Machine::Even, lost: Arc::default() }
     }
 
     /// Now, on the monotonic timer.
@@ -69,12 +80,27 @@ impl Clock {
 
     /// The wall time now, epoch ms: it may have been set meanwhile, forth or back.
     pub fn wall(&self) -> u64 {
-        match &self.wall {
-            WallClock::Machine => wall_now(),
-            WallClock::Even => self.wall_at_origin + self.origin.elapsed().as_millis() as u64,
-            WallClock::Told(wall) => wall.load(Ordering::Acquire),
+        match &self.machine {
+            Machine::Own(_) => wall_now(),
+            Machine::Even => self.wall_at_origin + self.origin.elapsed().as_millis() as u64,
+            Machine::Told(machine) => machine.wall.load(Ordering::Acquire),
         }
     }
+
+    /// For how long the machine has been up, where it says.
+    pub fn uptime(&self) -> Option<Uptime> {
+        match &self.machine {
+            Machine::Own(boot) => boot.clone().map(|boot| Uptime { boot, ms: boot_ms() }),
+            Machine::Even => None,
+            Machine::Told(machine) => Some(Uptime { boot: machine.boot.clone(), ms: machine.up_ms.load(Ordering::Acquire) }),
+        }
+    }
+}
+
+/// Which start of this machine it is; `None` where the system does not tell.
+fn boot_id() -> Option<Arc<str>> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().into()).filter(|id: &Arc<str>| !id.is_empty())
 }
 
 /// The machine's wall clock, epoch ms.

@@ -313,13 +313,69 @@ async fn take_up_noted(door: &Door) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, TcpStream};
+    use crate::pause::PauseWatch;
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    /// A registration of which the node has the head, and of the body all but the last byte.
+    async fn begin_to_register(to: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(to).await.unwrap();
+        let head = "POST /nacos/v1/ns/instance HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 35\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        assert!(read(&mut stream).await.starts_with("HTTP/1.1 100"), "it waits for the body");
+        stream.write_all(b"serviceName=late&ip=1.1.1.1&port=8").await.unwrap();
+        stream
+    }
+
+    async fn read(stream: &mut TcpStream) -> String {
+        let mut bytes = [0; 4_096];
+        let n = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut bytes)).await.unwrap().unwrap();
+        String::from_utf8_lossy(&bytes[..n]).into_owned()
+    }
+
+    #[actix_rt::test]
+    async fn a_request_whose_body_ends_after_a_pause_is_not_taken() {
+        let (config, machine) = (Config::for_test(0), Arc::new(AtomicU64::new(1_000)));
+        let mut realm = Realm::new(1, 1, Clock::system(), rules(&config));
+        realm.pause = Arc::new(PauseWatch::told_by(machine.clone(), realm.clock.clone()));
+        let realm = Arc::new(realm);
+        let core = Core::start(CoreParts {
+            link: Rc::new(HttpLink::new(&config, 1, Rc::new(|| 0))),
+            realm: realm.clone(),
+            pushers: Vec::new(),
+            advertised: None,
+            limits: QueueLimits { owed_keys: 10, beats_waiting: 10 },
+            disk: None,
+        });
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (server, _served, homes) = serve(listener, &core, Vec::new(), &config).await.unwrap();
+        core.registrar.send(Homes(homes)).await.unwrap();
+        realm.set_status(ServerStatus::Ready);
+
+        let (mut early, mut late) = (begin_to_register(addr).await, begin_to_register(addr).await);
+        early.write_all(b"0").await.unwrap();
+        assert!(read(&mut early).await.starts_with("HTTP/1.1 200"));
+        machine.fetch_add(20_000, Ordering::AcqRel);
+        realm.pause.tick();
+        let gap_ms = realm.pause.gap().unwrap();
+        realm.pause.dealt_with(gap_ms); // it serves again
+        late.write_all(b"1").await.unwrap();
+        assert!(read(&mut late).await.starts_with("HTTP/1.1 503"));
+        let cell = realm.index.get("public", "DEFAULT_GROUP@@late").unwrap();
+        assert_eq!(cell.view().view.entries().values().map(|entry| entry.key.port).collect::<Vec<_>>(), [80]);
+        server.stop(false).await;
+    }
 
     #[test]
     fn connections_that_nobody_accepts_yet_find_room() {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let addr = listener.local_addr().unwrap();
-        let waiting: Result<Vec<TcpStream>, _> = (0..500).map(|_| TcpStream::connect_timeout(&addr, Duration::from_millis(900))).collect();
+        let waiting: Result<Vec<_>, _> =
+            (0..500).map(|_| std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(900))).collect();
         assert!(waiting.is_ok(), "sent once more after a second, by nobody's will");
     }
 }

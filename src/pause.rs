@@ -89,10 +89,15 @@ impl PauseWatch {
         let gap = now.saturating_sub(ticked);
         if gap > PAUSE_MS && self.ticked.compare_exchange(ticked, now, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             self.woke.store(now, Ordering::Release);
-            if let Some((timer, began)) = &self.timer {
-                timer.catch_up(now.saturating_sub(*began));
-            }
+            self.put_right(now);
             self.begin_epoch(gap);
+        }
+    }
+
+    /// A suspension too short for a pause is missing on the timer all the same.
+    fn put_right(&self, now: u64) {
+        if let Some((timer, began)) = &self.timer {
+            timer.catch_up(now.saturating_sub(*began));
         }
     }
 
@@ -100,6 +105,7 @@ impl PauseWatch {
     pub fn tick(&self) {
         let now = self.boot_ms();
         self.notice(now);
+        self.put_right(now);
         self.ticked.fetch_max(now, Ordering::AcqRel);
     }
 }
@@ -175,9 +181,12 @@ mod tests {
         assert_eq!(timer.now().since(began), 2_000);
         watch.tick();
         assert_eq!((timer.now().since(began), watch.gap()), (22_000, Some(22_000)));
+        machine.fetch_add(2_500, Ordering::AcqRel); // asleep for less than a pause
+        watch.tick();
+        assert_eq!((timer.now().since(began), watch.epoch()), (24_500, 1));
         tokio::time::advance(Duration::from_secs(30)).await; // stopped for 30 s, while the timer went on
         machine.fetch_add(30_000, Ordering::AcqRel);
         watch.tick();
-        assert_eq!(timer.now().since(began), 52_000);
+        assert_eq!(timer.now().since(began), 54_500);
     }
 }

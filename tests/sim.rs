@@ -2,7 +2,7 @@
 //!
 //! `cargo test --test sim` runs [`SEEDS`] seeds. `HEADCOUNT_SIM_SEED=7` runs one and tells what happened in it;
 //! `HEADCOUNT_SIM_SEEDS=n` runs so many; `HEADCOUNT_SIM_SECONDS=180` runs seeds for that long (both: what ends first);
-//! `HEADCOUNT_SIM_FIRST=n` begins elsewhere.
+//! `HEADCOUNT_SIM_FIRST=n` begins elsewhere, `HEADCOUNT_SIM_THREADS=n` takes so many threads.
 
 use clients::Kind;
 use headcount::model::name::ServiceKey;
@@ -34,7 +34,7 @@ const SEEDS: u64 = 30;
 const WARM_MS: u64 = 10_000;
 /// After the last fault: heal, let the dead expire, be quiet for ten seconds.
 const CALM_MS: u64 = 65_000;
-const THREADS: usize = 2;
+const THREADS: u64 = 2;
 
 /// What became of a seed.
 struct Outcome {
@@ -100,7 +100,7 @@ fn the_promise_holds() {
     let (next, late) = (AtomicU64::new(0), AtomicBool::new(false));
     let found = Mutex::new((0u64, Census::default(), Vec::new()));
     std::thread::scope(|threads| {
-        for _ in 0..THREADS {
+        for _ in 0..number("HEADCOUNT_SIM_THREADS").unwrap_or(THREADS) {
             threads.spawn(|| {
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);

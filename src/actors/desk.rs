@@ -9,7 +9,7 @@ use crate::actors::realm::Realm;
 use crate::actors::roster::{GoodbyeCame, HeartbeatCame, RosterActor};
 use crate::actors::service::Evidence;
 use crate::actors::syncer::{
-    ANSWER_BYTES_MAX, AskSubscribers, BeatsHeard, DatumCame, DistroSyncer, RelayBeats, bucket_keys, cut_entries, page,
+    ANSWER_BYTES_MAX, AskSubscribers, BeatsHeard, BeatsUnknown, DatumCame, DistroSyncer, RelayBeats, bucket_keys, cut_entries, page,
 };
 use crate::model::entry::{Slot, State};
 use crate::model::name::ServiceKey;
@@ -56,6 +56,10 @@ impl Desk {
             PeerRequest::Entries { keys, after } => {
                 let (data, done, after) = cut_entries(&self.realm, &keys, after);
                 Ok(PeerReply::Entries { data, done, after })
+            }
+            // Another process of this node may have begun to tell; what this one has read from disk so far is not all there is.
+            PeerRequest::Warmup(_) if self.realm.peers.load().me.is_none() => {
+                Err(PeerError::Status(503, "this node does not know itself yet".to_string()))
             }
             PeerRequest::Warmup(cursor) => {
                 let (data, next) = page(&self.realm, cursor);
@@ -116,20 +120,30 @@ impl Desk {
         let mut sick: BTreeMap<u64, Vec<(u32, Millis)>> = BTreeMap::new();
         let mut relay: Vec<HeardBeat> = Vec::new();
         let relays = self.realm.peers.load().unreached.contains_key(&from);
+        let mut unknown = false;
         for beat in beats {
             let heard = now.before(u64::from(beat.age_ms));
             if relays && !beat.relayed {
                 relay.push((beat.service, beat.instance, heard));
             }
-            let Some(cell) = self.realm.index.get_hash(beat.service) else { continue };
+            let Some(cell) = self.realm.index.get_hash(beat.service) else {
+                unknown = true;
+                continue;
+            };
             let picture = cell.glance();
+            let mut lives = false;
             let twins = Slot { hash: beat.instance, twin: 0 }..=Slot { hash: beat.instance, twin: u32::MAX };
             for (_, entry) in picture.view.entries().range(twins) {
                 entry.heard.touch(heard, false);
+                lives |= entry.status.state != State::Deregistered || heard <= entry.learned;
                 if entry.status.state != State::Healthy {
                     sick.entry(beat.service).or_default().push((beat.instance, heard));
                 }
             }
+            unknown |= !lives;
+        }
+        if unknown {
+            tell_addr(&self.syncer, BeatsUnknown { from }, &self.realm.metrics.mail_dropped);
         }
         for (service, beats) in sick {
             if let Some(cell) = self.realm.index.get_hash(service) {

@@ -153,6 +153,9 @@ impl ServiceActor {
         event: impl FnOnce(&mut Service, &Moment<'_>) -> Result<(R, Change), NamingError>,
     ) -> Result<R, NamingError> {
         let realm = self.realm.clone();
+        if realm.pause.gap().is_some() {
+            return Err(NamingError::NotServing("STARTING")); // it passed the gate before this process stood still
+        }
         let (answer, change) = realm.at_moment(self.publisher.cell().key(), |at| event(&mut self.service, at))?;
         self.settle(change, Origin::Here, ctx);
         Ok(answer)
@@ -279,6 +282,9 @@ impl Handler<Merge> for ServiceActor {
         let realm = self.realm.clone();
         let change = realm.at_moment(self.publisher.cell().key(), |at| self.service.merge(incoming, at));
         self.settle(change, origin, ctx);
+        if self.armed <= realm.clock.now() {
+            self.ring(ctx);
+        }
     }
 }
 

@@ -32,8 +32,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// How often it is looked whether anything is due. What raises the clock by more than its reserve is marked this much late.
-const TICK: Duration = Duration::from_millis(500);
+/// How often it is looked whether anything is due. A leap of the clock is marked this much late.
+const TICK: Duration = Duration::from_millis(200);
 /// A round that takes long is not followed by the next one at once.
 const REST_MS: u64 = 5_000;
 const _: () = assert!(REST_MS <= ROUND_PERIOD_MS);
@@ -191,25 +191,25 @@ impl Archive {
     /// Reserves time on disk before the clock gets there.
     async fn keep_mark(&self) {
         let Ok(mut mark) = self.mark.try_lock() else { return };
-        let (wall_ms, clock) = self.clocks();
-        let Some(due) = mark.due(clock) else { return };
-        let file = ClockFile { mark: due, clock, wall_ms };
+        let now = self.realm.clock.now();
+        let Some(due) = mark.due(self.realm.stamps.highest(now), now) else { return };
+        let file = ClockFile { mark: due, ..self.clocks() };
         if self.note(self.disk.write(CLOCK_NAME, write_clock(&file)).await) {
-            mark.reserved(due);
+            mark.reserved(due, file.clock, now);
         }
     }
 
     /// Nothing is minted any more: the next process goes on from here, not from what was reserved.
     async fn leave_mark(&self) {
         let _mark = self.mark.lock().await;
-        let (wall_ms, clock) = self.clocks();
-        let file = ClockFile { mark: clock, clock, wall_ms };
-        self.note(self.disk.write(CLOCK_NAME, write_clock(&file)).await);
+        self.note(self.disk.write(CLOCK_NAME, write_clock(&self.clocks())).await);
     }
 
-    /// The machine's wall clock, and right after it ours: what passes between the two is not lost.
-    fn clocks(&self) -> (u64, u64) {
-        (self.realm.clock.wall(), self.realm.stamps.highest(self.realm.clock.now()))
+    /// The machine's clocks, and right after them ours: what passes between is not lost.
+    fn clocks(&self) -> ClockFile {
+        let (up, wall_ms) = (self.realm.clock.uptime(), self.realm.clock.wall());
+        let clock = self.realm.stamps.highest(self.realm.clock.now());
+        ClockFile { mark: clock, clock, wall_ms, up }
     }
 
     /// Tells of trouble when it begins; a complete snapshot ends it. `true`: there was none.

@@ -4,6 +4,7 @@
 //! ServiceChanged ─▶ Outbox ─ cut from views ─▶ PUT datum ─┐
 //! beats heard ────▶ BeatQueue ──────────────▶ POST beats ─┼─▶ PeerLink ─▶ peer        one of each a peer, one call in flight each
 //! RootDiffers ────▶ Round ── buckets, keys, entries ──────┘
+//! BeatsUnknown ───▶
 //! inbound datum, pages, exchanged entries ─▶ Merge ─▶ ServiceActors
 //! ```
 //! A peer that hangs delays nobody but itself. Losing any message delays; the digest rounds alone converge.
@@ -40,6 +41,8 @@ pub use cut::{ANSWER_BYTES_MAX, cut_entries, page};
 pub use exchange::bucket_keys;
 pub use messages::*;
 
+/// Beats of what is unknown here begin a digest round no more often than this: a client that nobody has registered may beat for ever.
+const COMPARE_PERIOD_MS: u64 = 1_000;
 /// What an operator waits for the peers' subscribers.
 const SUBSCRIBERS_MAX: Duration = Duration::from_millis(300);
 
@@ -50,6 +53,8 @@ struct Peer {
     beats: BeatQueue,
     round: Round<Arc<ServiceKey>>,
     up: bool,
+    /// When a round was last begun because of beats that say nothing to us.
+    compared_at: Millis,
 }
 
 /// How much may wait for one peer.
@@ -84,6 +89,7 @@ impl DistroSyncer {
             beats: BeatQueue::new(limits.beats_waiting),
             round: Round::new(seed),
             up: false,
+            compared_at: Millis::ZERO,
         })
     }
 

@@ -15,6 +15,12 @@ impl PeerAddr {
     pub fn new(host: &str, port: u16) -> PeerAddr {
         PeerAddr { host: host.to_string(), port }
     }
+
+    /// Its text; maps of peers compare it at every step.
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        let digits = [10_000, 1_000, 100, 10, 1].into_iter().filter(|unit| *unit <= self.port.max(1));
+        self.host.bytes().chain([b':']).chain(digits.map(|unit| b'0' + (self.port / unit % 10) as u8))
+    }
 }
 
 impl fmt::Display for PeerAddr {
@@ -25,7 +31,7 @@ impl fmt::Display for PeerAddr {
 
 impl Ord for PeerAddr {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.to_string().cmp(&other.to_string())
+        self.bytes().cmp(other.bytes())
     }
 }
 impl PartialOrd for PeerAddr {
@@ -59,6 +65,10 @@ mod tests {
         let mut list: Vec<PeerAddr> = ["10.0.0.2:8848", "10.0.0.10:8848", "10.0.0.2:18848"].iter().map(|a| a.parse().unwrap()).collect();
         list.sort();
         assert_eq!(list.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.10:8848", "10.0.0.2:18848", "10.0.0.2:8848"]);
+        for (host, port) in [("a", 0), ("a", 1), ("b", 10), ("ä", 808), ("::1", 9_999), ("h", u16::MAX)] {
+            let address = PeerAddr::new(host, port);
+            assert_eq!(address.bytes().collect::<Vec<u8>>(), address.to_string().into_bytes());
+        }
     }
 
     #[test]

@@ -105,6 +105,17 @@ impl HybridClock {
         Ok(())
     }
 
+    /// Goes on from where an earlier process of this node would be now, ahead of the machine's clock or behind it: at start, before
+    /// anything is minted. What was seen already stands.
+    pub fn resume(&self, time: u64, now: Millis) -> Result<(), StampAhead> {
+        if time >> COUNTER_BITS >= MILLIS_END {
+            return self.raise(time, now);
+        }
+        let highest = self.highest.fetch_max(time, Ordering::AcqRel).max(time);
+        self.anchor.store((highest >> COUNTER_BITS).saturating_sub(now.0), Ordering::Release);
+        Ok(())
+    }
+
     /// The clock's present, epoch ms.
     pub fn now_ms(&self, now: Millis) -> u64 {
         self.anchor.load(Ordering::Acquire) + now.0
@@ -136,6 +147,18 @@ mod tests {
         let hour = 3_600_000u64;
         clock.observe((1_000 + hour) << 16, Millis(0)).unwrap();
         assert_eq!(clock.mint(Millis(10)).millis(), 1_010 + hour);
+    }
+
+    #[test]
+    fn a_clock_that_goes_on_follows_what_it_was_and_what_it_saw_not_the_machine() {
+        let clock = HybridClock::new(7, 3_600_000, Millis::ZERO); // the wall clock was set an hour forth meanwhile
+        clock.resume(Stamp::time_of(5_000), Millis(10)).unwrap();
+        assert_eq!(clock.mint(Millis(20)).millis(), 5_010);
+        clock.observe(Stamp::time_of(9_000), Millis(30)).unwrap();
+        clock.resume(Stamp::time_of(5_020), Millis(30)).unwrap();
+        assert_eq!(clock.mint(Millis(40)).millis(), 9_010);
+        assert!(clock.resume(u64::MAX, Millis(50)).is_err());
+        assert_eq!(clock.mint(Millis(50)).millis(), 9_020);
     }
 
     #[test]

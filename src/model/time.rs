@@ -1,6 +1,23 @@
 //! Spans and moments in milliseconds, so that machines can be handed any hour.
 
 use std::ops::{Add, Sub};
+use std::sync::Arc;
+
+/// A machine's own count of time: which start of the machine, and ms since then, suspension included. It goes on evenly, however
+/// the machine's wall clock is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uptime {
+    /// Another one after each start of the machine.
+    pub boot: Arc<str>,
+    pub ms: u64,
+}
+
+impl Uptime {
+    /// Ms since `earlier`; `None`: that was before this start of the machine, or on another one.
+    pub fn since(&self, earlier: &Uptime) -> Option<u64> {
+        if self.boot == earlier.boot { self.ms.checked_sub(earlier.ms) } else { None }
+    }
+}
 
 /// A moment on this process's monotonic timer, in milliseconds since the process's clock began. Never a wall-clock time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

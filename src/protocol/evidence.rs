@@ -113,6 +113,13 @@ impl BeatQueue {
         }
     }
 
+    /// Another process answers at the peer's address: what was on its way to the former one goes to it.
+    pub fn peer_restarted(&mut self) {
+        if let Some((_, flight)) = self.flight.take() {
+            flight.into_iter().rev().for_each(|(heard, at)| self.wait(heard, at, true));
+        }
+    }
+
     /// The peer is down: it will learn from our pages and from what is heard when it is up again.
     pub fn clear(&mut self) {
         self.order.clear();
@@ -156,7 +163,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// `hear 7`, `relay 7`, `poll` (instance:age, `~` if relayed), `ack`, `fail`, `clear`, `+50ms`.
+    /// `hear 7`, `relay 7`, `poll` (instance:age, `~` if relayed), `ack`, `fail`, `clear`, `restarted`, `+50ms`.
     fn check(script: &str, expected: Expect) {
         let mut queue = BeatQueue::new(3);
         let (mut now, mut batch, mut seen) = (Millis(10_000), 0, Vec::new());
@@ -172,6 +179,7 @@ mod tests {
                 ["ack"] => queue.settle(batch, true, now),
                 ["fail"] => queue.settle(batch, false, now),
                 ["clear"] => queue.clear(),
+                ["restarted"] => queue.peer_restarted(),
                 ["dropped"] => seen.push(queue.dropped().to_string()),
                 [wait] => now = now + wait.trim_start_matches('+').trim_end_matches("ms").parse::<u64>().unwrap(),
                 _ => panic!("{step}"),
@@ -189,6 +197,11 @@ mod tests {
     fn what_is_not_acknowledged_goes_with_the_next_and_the_newest_wins() {
         check("hear 1; hear 2; poll; +300ms; hear 2; fail; +500ms; poll", expect!["[1:0 2:0] [1:800 2:500]"]);
         check("hear 1; poll; +600ms; poll; hear 2; poll; ack; poll", expect!["[1:0] - - [2:0]"]);
+    }
+
+    #[test]
+    fn what_was_on_its_way_to_a_peers_former_process_goes_to_the_next() {
+        check("hear 1; poll; +500ms; restarted; poll; ack; poll", expect!["[1:0] [1:500] -"]);
     }
 
     #[test]

@@ -155,6 +155,15 @@ impl<K: Hash + Eq + Clone> Outbox<K> {
         self.retry_at = now;
     }
 
+    /// Another process answers at the peer's address: what was on its way to the former one may never be answered. It goes again.
+    pub fn peer_restarted(&mut self, now: Millis) {
+        if let Some(flight) = self.flight.take() {
+            self.owe_first(flight.owed);
+        }
+        self.backoff.succeeded();
+        self.retry_at = now;
+    }
+
     /// Keys are kept up to the cap, and nothing is sent.
     pub fn peer_down(&mut self) {
         self.up = false;

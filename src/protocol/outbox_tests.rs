@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Steps are separated by `;`. `offer a` (nothing by name), `entry a 7`, `settings a`, `poll` (shows the batch), `ack`, `fail`, `back a`,
-/// `+50ms`, `up`, `down`, `round` (shows whether one is due).
+/// `+50ms`, `up`, `down`, `restarted`, `round` (shows whether one is due).
 fn check(script: &str, expected: Expect) {
     let mut outbox = Outbox::new(3, 1);
     let mut now = Millis(1_000);
@@ -31,6 +31,7 @@ fn check(script: &str, expected: Expect) {
             ["back", key] => outbox.give_back(batch, vec![Owed { key: key.to_string(), named: Named::default() }]),
             ["up"] => outbox.peer_up(now),
             ["down"] => outbox.peer_down(),
+            ["restarted"] => outbox.peer_restarted(now),
             ["round"] => seen.push(outbox.take_round_due().to_string()),
             [wait] => now = now + wait.trim_start_matches('+').trim_end_matches("ms").parse::<u64>().unwrap(),
             _ => panic!("{step}"),
@@ -49,6 +50,12 @@ fn show(batch: &Batch<String>) -> String {
         format!("{}{entries}{}", o.key, if o.named.settings { "+S" } else { "" })
     };
     format!("[{}]", batch.owed.iter().map(one).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn what_was_on_its_way_to_a_peers_former_process_goes_to_the_next_at_once() {
+    check("offer a; poll; offer b; restarted; poll", expect!["[a] [a b]"]);
+    check("offer a; poll; fail; restarted; poll; restarted; poll; ack; poll", expect!["[a] [a] [a] -"]);
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub const ROUND_PERIOD_MS: u64 = 10_000;
 pub const MARK_AHEAD_MS: u64 = 10_000;
 /// When less is left of that, a new one is written.
 pub const MARK_LEFT_MS: u64 = 5_000;
+/// A clock that has got further ahead, by what a peer said, than time alone explains is written down at once: the next process
+/// counts on from what is on disk. Less than it takes to start one.
+pub const LEAP_MS: u64 = 20;
 /// A beat this late is nothing unusual.
 const LATE_BEAT_MS: u64 = 1_000;
 
@@ -112,24 +115,30 @@ impl Shelves {
     }
 }
 
-/// A hybrid time on disk that no stamp minted so far is above.
+/// What is on disk of the clock: where it stood, and a hybrid time that no stamp minted so far is above.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClockMark(u64);
+pub struct ClockMark {
+    mark: u64,
+    clock: u64,
+    at: Millis,
+}
 
 impl ClockMark {
-    /// The mark to write, if it is time: `highest` is the highest hybrid time minted or seen.
-    pub fn due(&self, highest: u64) -> Option<u64> {
-        (self.0 < ahead(highest, MARK_LEFT_MS)).then(|| ahead(highest, MARK_AHEAD_MS))
+    /// The mark to write, if it is time: little is left of the reserve, or the clock has leapt since. `highest` is the highest hybrid
+    /// time minted or seen.
+    pub fn due(&self, highest: u64, now: Millis) -> Option<u64> {
+        let leapt = highest > ahead(self.clock, now.since(self.at) + LEAP_MS);
+        (leapt || self.mark < ahead(highest, MARK_LEFT_MS)).then(|| ahead(highest, MARK_AHEAD_MS))
     }
 
-    /// It is on disk.
-    pub fn reserved(&mut self, mark: u64) {
-        self.0 = mark;
+    /// It is on disk, and beside it where the clock stood at that moment.
+    pub fn reserved(&mut self, mark: u64, clock: u64, at: Millis) {
+        *self = ClockMark { mark, clock, at };
     }
 }
 
 fn ahead(time: u64, ms: u64) -> u64 {
-    time.saturating_add(ms << u16::BITS)
+    time.saturating_add(Stamp::time_of(ms))
 }
 
 #[cfg(test)]
@@ -181,10 +190,12 @@ mod tests {
     fn the_mark_stays_ahead_of_the_clock_and_follows_its_leaps() {
         let ms = |ms: u64| ms << 16;
         let mut mark = ClockMark::default();
-        assert_eq!(mark.due(ms(100_000)), Some(ms(110_000)));
-        mark.reserved(ms(110_000));
-        assert_eq!((mark.due(ms(105_000)), mark.due(ms(105_000) + 1)), (None, Some(ms(115_000) + 1)));
-        assert_eq!(mark.due(ms(3_600_000)), Some(ms(3_610_000)));
+        assert_eq!(mark.due(ms(100_000), Millis(7)), Some(ms(110_000)));
+        mark.reserved(ms(110_000), ms(100_000), Millis(7));
+        let passed = |ms_passed: u64, leap_ms: u64| mark.due(ms(100_000 + ms_passed + leap_ms), Millis(7 + ms_passed));
+        assert_eq!((passed(0, 0), passed(5_000, 0), passed(5_001, 0)), (None, None, Some(ms(115_001))));
+        assert_eq!((passed(1_000, LEAP_MS), passed(1_000, LEAP_MS + 1)), (None, Some(ms(111_000 + LEAP_MS + 1))));
+        assert_eq!(mark.due(ms(3_600_000), Millis(8)), Some(ms(3_610_000)));
     }
 
     #[test]

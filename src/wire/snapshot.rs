@@ -9,10 +9,12 @@
 //! manifest, nothing else. A file that is cut short, bent or of another format is an error, never a panic and never half read.
 
 use crate::model::datum::Datum;
-use crate::model::stamp::Stamp;
+use crate::model::stamp::{STAMP_AHEAD_MS_MAX, Stamp};
+use crate::model::time::Uptime;
 use crate::wire::datum::DatumMap;
 use crate::wire::long::Long;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The manifest's file name.
@@ -21,6 +23,10 @@ pub const MANIFEST_NAME: &str = "manifest";
 pub const CLOCK_NAME: &str = "clock";
 /// A snapshot from further ahead than this is not believed: the wall clock has been set back.
 pub const FUTURE_MS_MAX: u64 = 5_000;
+
+/// A wall clock that was set forth by more than this was wrong until then, and so was ours that began with it: others refuse what is a
+/// day apart from theirs, and a restart is to help.
+const WALL_RIGHTED_MS: u64 = STAMP_AHEAD_MS_MAX / 2;
 
 const FORMAT: &str = "1";
 const BUCKET_PREFIX: &str = "bucket-";
@@ -62,7 +68,7 @@ impl Manifest {
 }
 
 /// The clock of a process, for the next one to go on from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockFile {
     /// A hybrid time that no stamp is above which is minted before the file is written again.
     pub mark: u64,
@@ -70,13 +76,22 @@ pub struct ClockFile {
     pub clock: u64,
     /// What the machine's wall clock showed then, epoch ms. It may be an hour off: only what passes on it counts.
     pub wall_ms: u64,
+    /// For how long the machine had been up then.
+    pub up: Option<Uptime>,
 }
 
 impl ClockFile {
-    /// Where a process that starts at `wall_ms` goes on: not below the mark, and not behind those who went on meanwhile.
-    pub fn resumed(&self, wall_ms: u64) -> u64 {
-        let passed_ms = wall_ms.saturating_sub(self.wall_ms);
-        self.mark.max(self.clock.saturating_add(Stamp::time_of(passed_ms)))
+    /// Where a process that starts now goes on. Since the same start of the machine the time that has passed is known: the clock is
+    /// where it would be, and not ahead, for what is ordered by a clock that leapt outranks what others do until they hear of it.
+    /// After another start it is guessed: not below the mark, and not behind those who went on meanwhile.
+    pub fn resumed(&self, wall_ms: u64, up: Option<&Uptime>) -> u64 {
+        let later = |ms| self.clock.saturating_add(Stamp::time_of(ms));
+        let wall_passed_ms = wall_ms.saturating_sub(self.wall_ms);
+        let known_ms = up.zip(self.up.as_ref()).and_then(|(now, then)| now.since(then));
+        match known_ms.filter(|ms| wall_passed_ms <= ms.saturating_add(WALL_RIGHTED_MS)) {
+            Some(ms) => later(ms),
+            None => self.mark.max(later(wall_passed_ms)),
+        }
     }
 }
 
@@ -125,14 +140,21 @@ struct ClockJson {
     mark: Long,
     clock: Long,
     wall: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    up: Option<u64>,
 }
 
 pub fn write_clock(file: &ClockFile) -> Vec<u8> {
-    seal("clock", &line(&ClockJson { mark: Long(file.mark), clock: Long(file.clock), wall: file.wall_ms }))
+    let (boot, up) = file.up.as_ref().map(|up| (up.boot.clone(), up.ms)).unzip();
+    seal("clock", &line(&ClockJson { mark: Long(file.mark), clock: Long(file.clock), wall: file.wall_ms, boot, up }))
 }
 
 pub fn read_clock(bytes: &[u8]) -> Result<ClockFile, SnapshotError> {
-    open("clock", bytes).map(|content: ClockJson| ClockFile { mark: content.mark.0, clock: content.clock.0, wall_ms: content.wall })
+    let ClockJson { mark, clock, wall: wall_ms, boot, up } = open("clock", bytes)?;
+    let up = boot.zip(up).map(|(boot, ms)| Uptime { boot, ms });
+    Ok(ClockFile { mark: mark.0, clock: clock.0, wall_ms, up })
 }
 
 fn line(content: &impl Serialize) -> Vec<u8> {
@@ -177,20 +199,41 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    const CLOCK: ClockFile = ClockFile { mark: 7, clock: 5, wall_ms: 8 };
+    fn up(boot: &str, ms: u64) -> Option<Uptime> {
+        Some(Uptime { boot: boot.into(), ms })
+    }
+
+    fn clock() -> ClockFile {
+        ClockFile { mark: 7, clock: 5, wall_ms: 8, up: up("a1", 9) }
+    }
 
     #[test]
     fn a_clock_goes_on_through_the_time_between_two_processes() {
-        let file = ClockFile { mark: 110_000 << 16, clock: 100_000 << 16 | 3, wall_ms: 500 };
-        assert_eq!([0, 500, 10_499].map(|wall| file.resumed(wall)), [110_000 << 16; 3], "the mark is the least");
-        assert_eq!(file.resumed(60_500), 160_000 << 16 | 3);
-        assert_eq!(file.resumed(u64::MAX), u64::MAX);
+        let file = ClockFile { mark: 110_000 << 16, clock: 100_000 << 16 | 3, wall_ms: 500, up: None };
+        assert_eq!([0, 500, 10_499].map(|wall| file.resumed(wall, None)), [110_000 << 16; 3], "the mark is the least");
+        assert_eq!(file.resumed(60_500, None), 160_000 << 16 | 3);
+        assert_eq!(file.resumed(u64::MAX, None), u64::MAX);
+    }
+
+    #[test]
+    fn a_machine_that_stayed_up_says_how_much_time_has_passed_however_its_wall_clock_was_set() {
+        let file = ClockFile { mark: 110_000 << 16, clock: 100_000 << 16 | 3, wall_ms: 500, up: up("a", 7_000) };
+        assert_eq!([0, 500, 9_999_999].map(|wall| file.resumed(wall, up("a", 8_000).as_ref())), [101_000 << 16 | 3; 3], "no leap");
+        for other in [up("b", 8_000), up("a", 6_999), None] {
+            assert_eq!(file.resumed(60_500, other.as_ref()), 160_000 << 16 | 3, "{other:?}: by the wall clock");
+        }
+        let righted = 500 + 1_001 + WALL_RIGHTED_MS;
+        assert_eq!(file.resumed(righted, up("a", 8_000).as_ref()), (101_001 + WALL_RIGHTED_MS) << 16 | 3, "it was put right");
     }
 
     #[test]
     fn files_as_people_see_them() {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        assert_eq!(text(write_clock(&CLOCK)), "headcount clock 1 786e1447872b991d\n{\"mark\":\"7\",\"clock\":\"5\",\"wall\":8}\n");
+        let file = text(write_clock(&clock()));
+        assert_eq!(file.split_once('\n').map(|(head, _)| head.len()), Some("headcount clock 1 786e1447872b991d".len()));
+        assert!(file.ends_with("\n{\"mark\":\"7\",\"clock\":\"5\",\"wall\":8,\"boot\":\"a1\",\"up\":9}\n"), "{file}");
+        let older = "headcount clock 1 786e1447872b991d\n{\"mark\":\"7\",\"clock\":\"5\",\"wall\":8}\n";
+        assert_eq!(read_clock(older.as_bytes()), Ok(ClockFile { up: None, ..clock() }), "of a version that did not ask the machine");
         let content = |bytes| text(bytes).split_once('\n').map(|(_, content)| content.to_string());
         assert_eq!(content(write_manifest(&Manifest { taken_ms: 8 })).as_deref(), Some("{\"taken\":8}\n"));
         assert_eq!(content(write_bucket(9, b"{}")).as_deref(), Some("{\"bucket\":9,\"data\":{}}\n"));
@@ -230,10 +273,10 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn files_read_back(bucket: u16, data in vec(datum::tests::any_datum(), 0..3), taken_ms: u64, mark: u64, clock: u64, wall_ms: u64) {
+        fn files_read_back(bucket: u16, data in vec(datum::tests::any_datum(), 0..3), taken_ms: u64, mark: u64, clock: u64, wall_ms: u64, ms: u64) {
             prop_assert_eq!(read_bucket(&write_bucket(bucket, &datum::write(&data))), Ok(BucketFile { bucket, data }));
             prop_assert_eq!(read_manifest(&write_manifest(&Manifest { taken_ms })), Ok(Manifest { taken_ms }));
-            let file = ClockFile { mark, clock, wall_ms };
+            let file = ClockFile { mark, clock, wall_ms, up: up("a", ms).filter(|_| bucket > 9) };
             prop_assert_eq!(read_clock(&write_clock(&file)), Ok(file));
         }
 

@@ -1,20 +1,22 @@
 //! What goes wrong, and when it ends.
 
+use crate::places::Kept;
 use crate::world::{Event, World};
 use headcount::model::peer::PeerAddr;
 use rand::Rng;
 
+const REBOOT_MS: u64 = 10_000;
+
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// `keeps_disk`: or it comes back on a machine that knows nothing of before.
     Crash {
         node: usize,
         down_ms: u64,
-        keeps_disk: bool,
+        kept: Kept,
     },
     CrashAll {
         down_ms: u64,
-        keeps_disk: bool,
+        kept: Kept,
     },
     Pause {
         node: usize,
@@ -96,10 +98,12 @@ impl Fault {
     /// As it is counted.
     pub fn kind(&self) -> &'static str {
         match self {
-            Fault::Crash { keeps_disk: true, .. } => "crash, restart from its disk",
-            Fault::Crash { keeps_disk: false, .. } => "crash, restart without a disk",
-            Fault::CrashAll { keeps_disk: true, .. } => "crash of all, restart from their disks",
-            Fault::CrashAll { keeps_disk: false, .. } => "crash of all, restart without disks",
+            Fault::Crash { kept: Kept::Machine, .. } => "crash, restart from its disk",
+            Fault::Crash { kept: Kept::Disk, .. } => "reboot",
+            Fault::Crash { kept: Kept::Nothing, .. } => "crash, restart without a disk",
+            Fault::CrashAll { kept: Kept::Machine, .. } => "crash of all, restart from their disks",
+            Fault::CrashAll { kept: Kept::Disk, .. } => "reboot of all",
+            Fault::CrashAll { kept: Kept::Nothing, .. } => "crash of all, restart without disks",
             Fault::Pause { timer_stands_too: false, .. } => "pause",
             Fault::Pause { timer_stands_too: true, .. } => "suspension of a machine",
             Fault::PauseAll { .. } => "pause of all",
@@ -197,7 +201,8 @@ impl World {
     pub fn plan_blackout(&mut self, from: u64, to: u64, ms_max: u64) {
         let at = from + self.rng.random_range(30_000..40_000);
         let down_ms = self.rng.random_range(500..20_000);
-        self.at(at, Event::Fault(Fault::CrashAll { down_ms, keeps_disk: true }));
+        let kept = if self.rng.random_bool(0.5) { Kept::Machine } else { Kept::Disk };
+        self.at(at, Event::Fault(Fault::CrashAll { down_ms: reboot_ms(down_ms, kept), kept }));
         self.plan_faults(at + 60_000, to, ms_max);
     }
 
@@ -221,10 +226,14 @@ impl World {
         let node = self.rng.random_range(0..nodes);
         let other = (node + self.rng.random_range(1..nodes)) % nodes;
         let ms = self.rng.random_range(200..=longest);
-        let keeps_disk = self.rng.random_bool(0.7);
+        let kept = match self.rng.random_range(0..10) {
+            0..5 => Kept::Machine,
+            5..7 => Kept::Disk,
+            _ => Kept::Nothing,
+        };
         match self.rng.random_range(0..100) {
-            0..19 => Fault::Crash { node, down_ms: ms, keeps_disk },
-            19..22 => Fault::CrashAll { down_ms: ms.min(10_000), keeps_disk },
+            0..19 => Fault::Crash { node, down_ms: reboot_ms(ms, kept), kept },
+            19..22 => Fault::CrashAll { down_ms: reboot_ms(ms.min(10_000), kept), kept },
             22..37 => Fault::Pause { node, ms, timer_stands_too: self.rng.random_bool(0.3) },
             37..39 => Fault::PauseAll { ms },
             39..68 => self.any_cut(node, other, ms),
@@ -260,19 +269,19 @@ impl World {
     pub fn strike(&mut self, fault: Fault) {
         *self.census.faults.entry(fault.kind()).or_default() += 1;
         self.memory.blackout = None;
-        if let Fault::CrashAll { keeps_disk: true, .. } = fault {
+        if let Fault::CrashAll { kept: Kept::Machine | Kept::Disk, .. } = fault {
             self.see_blackout();
         }
         self.weather.last_fault = self.now;
         self.note(|| format!("fault {fault:?}"));
         match &fault {
-            Fault::Crash { node, down_ms, keeps_disk } => {
-                self.crash(*node, *keeps_disk);
+            Fault::Crash { node, down_ms, kept } => {
+                self.crash(*node, *kept);
                 self.after(*down_ms, Event::Restart { node: *node });
             }
-            Fault::CrashAll { down_ms, keeps_disk } => {
+            Fault::CrashAll { down_ms, kept } => {
                 for node in 0..self.nodes() {
-                    self.crash(node, *keeps_disk);
+                    self.crash(node, *kept);
                     let late = self.rng.random_range(0..2_000);
                     self.after(down_ms + late, Event::Restart { node });
                 }
@@ -348,4 +357,9 @@ impl World {
             self.slots[at].list_changed = self.slots[at].frozen.is_some();
         }
     }
+}
+
+/// No machine is up again at once.
+fn reboot_ms(ms: u64, kept: Kept) -> u64 {
+    if kept == Kept::Disk { ms.max(REBOOT_MS) } else { ms }
 }

@@ -37,6 +37,8 @@ pub struct Truth {
     /// Beats and registrations taken lately.
     pub accepts: Vec<Seen>,
     pub left: Option<Seen>,
+    /// Its life, or one that may be taken for it, began on a node that had lost count of time, and no registration since was ordered.
+    pub unordered: bool,
     /// The last sign of life of a client that is no more; or when it stopped.
     pub dead_at: Option<u64>,
     /// The life stamp of its last deregistration.
@@ -123,6 +125,7 @@ impl Model {
     pub fn deregistered(&mut self, at: usize, life: Stamp, seen: Seen) {
         let truth = &mut self.truths[at];
         truth.registered = false;
+        truth.unordered = false;
         truth.accepts.clear();
         truth.left = Some(seen);
         truth.ended = life;
@@ -138,6 +141,7 @@ impl Model {
         if !on {
             truth.dead_at = Some(seen.now);
         }
+        truth.unordered = seen.tag == Seen::NEVER || truth.unordered && seen.heals;
         truth.accepts.retain(|old| old.now + 20_000 > seen.now);
         truth.accepts.push(seen);
     }

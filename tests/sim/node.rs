@@ -13,7 +13,7 @@ use headcount::actors::roster::{Begin, Listed};
 use headcount::actors::service::{Beat, CreateService, Deregister, EditService, NotedBeat, PatchInstance, Register, ServiceEdit};
 use headcount::actors::snapshot::load;
 use headcount::actors::syncer::{Observe, QueueLimits, SyncerState};
-use headcount::clock::Clock;
+use headcount::clock::{Clock, ToldMachine};
 use headcount::model::cluster::Selector;
 use headcount::model::error::NamingError;
 use headcount::model::instance::{InstanceKey, Metadata};
@@ -24,7 +24,7 @@ use headcount::model::time::Millis;
 use headcount::net::disk::MemoryDisk;
 use headcount::net::link::{PeerError, PeerReply, PeerRequest};
 use headcount::pause::PauseWatch;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,6 +33,9 @@ use std::time::Duration;
 
 /// How often the edge tells the syncer what it heard, as `node.rs` does.
 const TELL_BEATS: Duration = Duration::from_millis(250);
+
+/// Turns that a node's beginning gets at once.
+const YIELDS: usize = 50;
 
 /// What clients and operators ask.
 #[derive(Clone, Debug)]
@@ -75,8 +78,9 @@ pub struct Birth {
     pub id: u64,
     /// Ms since the world began.
     pub now: u64,
-    /// Its machine's wall clock, epoch ms.
+    /// Its machine's wall clock, epoch ms; and which start of that machine it is.
     pub wall: Arc<AtomicU64>,
+    pub boot: u64,
     /// What earlier processes of this node have left.
     pub disk: MemoryDisk,
     pub address: PeerAddr,
@@ -91,6 +95,14 @@ pub struct SimNode {
     born: u64,
     machine: Arc<AtomicU64>,
     connections: RefCell<BTreeMap<Caller, u64>>,
+    members: Members,
+}
+
+/// The member list, which is read when what was on disk has been.
+#[derive(Clone)]
+struct Members {
+    list: Rc<RefCell<Vec<PeerAddr>>>,
+    read: Rc<Cell<bool>>,
 }
 
 impl SimNode {
@@ -102,9 +114,12 @@ impl SimNode {
         let home = Arbiter::current();
         let machine = Arc::new(AtomicU64::new(birth.now));
         let told = machine.clone();
+        let members = Members { list: Rc::new(RefCell::new(birth.members)), read: Rc::default() };
+        let list = members.clone();
         let (core, door, origin) = system.block_on(async move {
             let rules = RealmRules { standalone: false, ..RealmRules::default() };
-            let mut realm = Realm::new(birth.id, birth.id ^ 0x5555, Clock::told_by(birth.wall), rules);
+            let clock = Clock::told_by(ToldMachine { wall: birth.wall, boot: birth.boot.to_string().into(), up_ms: told.clone() });
+            let mut realm = Realm::new(birth.id, birth.id ^ 0x5555, clock, rules);
             realm.pause = Arc::new(PauseWatch::told_by(told, realm.clock.clone()));
             let core = Core::start(CoreParts {
                 disk: Some(Rc::new(birth.disk)),
@@ -116,13 +131,15 @@ impl SimNode {
             });
             let door = Rc::new(Door::new(core.realm.clone(), core.registrar.clone()));
             core.registrar.send(Homes(vec![home])).await.expect("the registrar lives");
-            core.desk.roster.send(Listed { members: birth.members }).await.expect("the roster lives");
-            let fresh = load(&core).await;
-            core.desk.roster.send(Begin { fresh }).await.expect("the roster lives");
+            tokio::task::spawn_local(begin(core.clone(), list));
+            // The clock's file is read first of all; no time passes while there is something to do.
+            for _ in 0..YIELDS {
+                tokio::task::yield_now().await;
+            }
             tokio::task::spawn_local(edge(core.clone(), door.clone()));
             (core, door, now())
         });
-        SimNode { system, core, door, origin, born: birth.now, machine, connections: RefCell::default() }
+        SimNode { system, core, door, origin, born: birth.now, machine, connections: RefCell::default(), members }
     }
 
     pub fn realm(&self) -> &Arc<Realm> {
@@ -166,6 +183,10 @@ impl SimNode {
     }
 
     pub fn list_members(&self, members: Vec<PeerAddr>) {
+        self.members.list.replace(members.clone());
+        if !self.members.read.get() {
+            return;
+        }
         let roster = self.core.desk.roster.clone();
         self.system.block_on(async move { roster.send(Listed { members }).await.expect("the roster lives") });
     }
@@ -227,6 +248,16 @@ fn now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
+/// How a node begins in `node.rs`.
+async fn begin(core: Core, members: Members) {
+    let fresh = load(&core).await;
+    members.read.set(true);
+    let list = members.list.borrow().clone();
+    // It may be gone by then.
+    let _ = core.desk.roster.send(Listed { members: list }).await;
+    let _ = core.desk.roster.send(Begin { fresh }).await;
+}
+
 /// What a worker's own task does in `node.rs`.
 async fn edge(core: Core, door: Rc<Door>) {
     loop {
@@ -280,13 +311,17 @@ async fn beat(door: &Door, service: ServiceKey, claim: BeatClaim) -> Answer {
     match door.ask(service, Beat(claim)).await {
         Ok(BeatAnswer::Heard { .. }) => Answer::Done,
         Ok(BeatAnswer::Unknown) => Answer::Unknown,
-        Err(e) => Answer::Failed(e),
+        Err(e) => failed(e),
     }
 }
 
 fn done(answer: Result<(), NamingError>) -> Answer {
     match answer {
         Ok(()) => Answer::Done,
-        Err(e) => Answer::Failed(e),
+        Err(e) => failed(e),
     }
+}
+
+fn failed(e: NamingError) -> Answer {
+    if let NamingError::NotServing(_) = e { Answer::NotServing } else { Answer::Failed(e) }
 }

@@ -193,30 +193,18 @@ impl World {
     }
 
     /// Registered again after a deregistration, and then whoever knew of it died before it was on disk: the deregistration may be.
-    /// A lost write; the client's beats make up for it. So it is where a node took it that had lost count of time.
+    /// A lost write; the client's beats make up for it. So it is where a node took it, or a beat that is one, that had lost count of time.
     fn is_unwritten(&self, truth: &Truth) -> bool {
         let soon = |at: u64| truth.since <= at && at < truth.since + UNWRITTEN_MS;
         let died = truth.born.alone && self.slots[truth.born.node].deaths.iter().any(|at| soon(*at));
         let dark = self.memory.dark_at.is_some_and(|at| soon(at) && self.now < at + REPAIR_MS);
-        let unordered = truth.born.tag == Seen::NEVER;
-        truth.left.is_some() && (died || dark || unordered)
+        truth.left.is_some() && (died || dark || truth.unordered)
     }
 
     /// Whether the deregistration may have come to this node, over a way just healed, and the registration after it not yet.
     fn is_half_told(&self, truth: &Truth, node: usize) -> bool {
         let is_told = |by: usize| by == node || self.is_settled(self.model.ways[by][node]);
         truth.left.is_some_and(|left| !is_told(left.node)) && !is_told(truth.born.node)
-    }
-
-    /// A fault that kept news from this node ended lately: what others thought in the meantime comes now.
-    fn is_healing(&self, node: usize) -> bool {
-        let lately = |at: u64| at > 0 && at + HEAL_MS > self.now;
-        let others = (0..self.nodes()).filter(|other| *other != node);
-        others.into_iter().any(|other| {
-            lately(self.slots[other].woke_at)
-                || lately(self.slots[other].started_at)
-                || self.model.ways[other][node].healed_at.is_some_and(lately)
-        })
     }
 
     /// All nodes are about to go down: remembers what must be there when they are up again.
@@ -257,7 +245,6 @@ impl World {
         }
         let calm = self.weather.is_fair() && self.weather.last_fault + 15_000 <= dead_at;
         let (unhealthy_ms, gone_ms) = if calm { CALM_MS } else { ROUGH_MS };
-        let unhealthy_ms = if self.is_healing(node) { gone_ms } else { unhealthy_ms };
         let since = dead_at.max(self.memory.alone_at[node]);
         let ms = self.now - since;
         let late = ms > gone_ms || ms > unhealthy_ms && shown == Some(State::Healthy);

@@ -15,9 +15,20 @@ const WALL: u64 = 1_790_000_000_000;
 /// Clocks further apart than this do not agree.
 const APART_MS: i64 = 1_500;
 /// A leap of the clock is on disk after so long.
-const UNMARKED_MS: u64 = 2_000;
+const UNMARKED_MS: u64 = 1_000;
 /// A clock's mark on disk is at most this old.
 const MARK_AGE_MS: u64 = 10_000;
+
+/// What is left of a node whose process is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Its machine stays up.
+    Machine,
+    /// The machine is started anew.
+    Disk,
+    /// It comes back on a machine that knows nothing of before.
+    Nothing,
+}
 
 /// A node's place in the cluster: the process there, if one runs.
 pub struct Slot {
@@ -33,11 +44,12 @@ pub struct Slot {
     pub shaken_at: u64,
     /// When it last went on after it stood still.
     pub woke_at: u64,
-    /// When its process began.
-    pub started_at: u64,
     /// When processes died here.
     pub deaths: Vec<u64>,
     pub disk: MemoryDisk,
+    /// Counts starts of the machine, and machines; and which one the last process here began in.
+    pub boot: u64,
+    pub booted: u64,
     pub clock: MachineClock,
     pub members: Vec<PeerAddr>,
     /// The list changed while the process stood still.
@@ -131,18 +143,19 @@ impl World {
         }
         slot.life += 1;
         slot.tag += 1;
-        slot.started_at = self.now;
         slot.clock.tell(self.now);
         let birth = Birth {
             id: self.rng.random::<u64>() | 1,
             now: self.now,
             wall: slot.clock.shows.clone(),
+            boot: slot.boot,
             disk: slot.disk.clone(),
             address: slot.address.clone(),
             members: slot.members.clone(),
         };
-        // The mark on disk counts from the machine's clock: it is worth nothing where that was set back since.
-        slot.clock.lost |= slot.clock.set_back_at.is_some_and(|at| at + MARK_AGE_MS > slot.shaken_at);
+        // After another start of the machine the mark on disk counts from its wall clock: worth nothing where that was set back since.
+        let rebooted = std::mem::replace(&mut slot.booted, slot.boot) != slot.boot;
+        slot.clock.lost |= rebooted && slot.clock.set_back_at.is_some_and(|at| at + MARK_AGE_MS > slot.shaken_at);
         slot.clock.set_back_at = None;
         let node = SimNode::start(birth, self.wires.clone());
         slot.clock.see(node.step(self.now), self.now);
@@ -152,11 +165,13 @@ impl World {
         self.note(|| format!("start node {at}, its clock {skew_ms} ms off, its stamps {stamps_ahead_ms:?}"));
     }
 
-    /// The process is gone, and what it had not yet flushed. `keeps_disk`: not so its disk.
-    pub fn crash(&mut self, at: usize, keeps_disk: bool) {
+    /// The process is gone, and what it had not yet flushed; its disk is not, where it is kept.
+    pub fn crash(&mut self, at: usize, kept: Kept) {
         let now = self.now;
+        let keeps_disk = kept != Kept::Nothing;
         let disk = (!keeps_disk).then(|| self.any_disk());
         let slot = &mut self.slots[at];
+        slot.boot += u64::from(kept != Kept::Machine);
         slot.disk.crash();
         if let Some(disk) = disk {
             slot.disk = disk;
@@ -175,8 +190,8 @@ impl World {
         for event in std::mem::take(&mut self.slots[at].waiting) {
             self.at(now, event);
         }
-        let (kept, stamps) = (if keeps_disk { "" } else { ", and its disk" }, self.slots[at].clock.stamps_ahead_ms);
-        self.note(|| format!("crash node {at}{kept}, its stamps {stamps:?}"));
+        let stamps = self.slots[at].clock.stamps_ahead_ms;
+        self.note(|| format!("crash node {at}, which keeps {kept:?}, its stamps {stamps:?}"));
     }
 
     /// An empty one, fast or slow.

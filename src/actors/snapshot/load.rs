@@ -6,6 +6,7 @@
 use super::Archive;
 use crate::actors::delivery::deliver;
 use crate::actors::notifier::Origin;
+use crate::actors::realm::Realm;
 use crate::actors::registrar::Registrar;
 use crate::actors::settings;
 use crate::model::datum::{Datum, DatumBody};
@@ -56,7 +57,9 @@ impl Archive {
             Ok(None) => {}
             Ok(Some(bytes)) => match read_clock(&bytes) {
                 Ok(file) => {
-                    if let Err(e) = self.realm.stamps.raise(file.resumed(self.realm.clock.wall()), self.realm.clock.now()) {
+                    let Realm { clock, stamps, .. } = &*self.realm;
+                    let resumed = file.resumed(clock.wall(), clock.uptime().as_ref());
+                    if let Err(e) = stamps.resume(resumed, clock.now()) {
                         warn!(file = CLOCK_NAME; "the clock starts from the machine's: a {e}");
                     }
                 }

@@ -10,7 +10,7 @@ use crate::actors::registrar::Homes;
 use crate::actors::service::{CreateService, Deregister, JudgeNow, ServiceEdit};
 use crate::actors::settings::{PutRecord, SWITCHES};
 use crate::actors::syncer::QueueLimits;
-use crate::clock::Clock;
+use crate::clock::{Clock, ToldMachine};
 use crate::model::cluster::Selector;
 use crate::model::datum::DatumBody;
 use crate::model::entry::{By, EntryVersion, RANK_SAID, Stamped, State, Status};
@@ -49,7 +49,11 @@ fn key(name: &str) -> ServiceKey {
 impl Process {
     /// Starts a process when the machine's clock says `wall`.
     async fn start(disk: &MemoryDisk, wall: u64) -> Process {
-        let realm = Arc::new(Realm::new(wall, 1, Clock::beginning_at(wall), RealmRules::default()));
+        Process::start_by(disk, Clock::beginning_at(wall)).await
+    }
+
+    async fn start_by(disk: &MemoryDisk, clock: Clock) -> Process {
+        let realm = Arc::new(Realm::new(clock.wall(), 1, clock, RealmRules::default()));
         let core = Core::start(CoreParts {
             realm: realm.clone(),
             link: Rc::new(NoPeers),
@@ -271,4 +275,28 @@ async fn the_clock_does_not_fall_behind_while_no_process_runs() {
     let next = Process::start(&disk, WALL + 60_000).await;
     let minted = next.core.realm.stamps.mint(next.core.realm.clock.now());
     assert!((ahead + 59_000..ahead + 70_000).contains(&minted.millis()), "{} ms", minted.millis() - ahead);
+}
+
+#[actix_rt::test]
+async fn in_the_same_start_of_its_machine_the_clock_goes_on_to_the_moment_leaps_and_all() {
+    let disk = MemoryDisk::default();
+    let start = async |boot: &str, wall: u64, up_ms: u64| {
+        let machine = ToldMachine { wall: Arc::new(wall.into()), boot: boot.into(), up_ms: Arc::new(up_ms.into()) };
+        Process::start_by(&disk, Clock::told_by(machine)).await
+    };
+    let minted = |process: &Process| process.core.realm.stamps.mint(process.core.realm.clock.now()).millis();
+    let first = start("a", WALL, 50_000).await;
+    let leapt = WALL + 3_600_000;
+    first.core.realm.stamps.observe(leapt << 16, first.core.realm.clock.now()).unwrap(); // what a peer said
+    let is_marked = async || read_clock(&disk.read(CLOCK_NAME).await.unwrap().unwrap()).unwrap().clock >= leapt << 16;
+    while !is_marked().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(first); // as a crash does
+    for wall in [WALL - 600_000, WALL + 600_000] {
+        let next = start("a", wall, 51_000).await;
+        assert!((leapt..leapt + 9_000).contains(&minted(&next)), "{} ms", minted(&next).abs_diff(leapt));
+    }
+    let rebooted = start("b", WALL + 5_000, 3_000).await;
+    assert!(minted(&rebooted) >= leapt + 10_000, "after another start: the mark");
 }

@@ -21,6 +21,12 @@ impl Handler<PeerSaid> for DistroSyncer {
                 peer.up = true;
                 peer.outbox.peer_up(now);
             }
+            Effect::PeerRestarted(peer) => {
+                let peer = self.peer(&peer);
+                peer.outbox.peer_restarted(now);
+                peer.beats.peer_restarted();
+                peer.round.stop();
+            }
             // Nothing waits for a suspect, but what it is owed is kept.
             Effect::PeerSuspect(_) => {}
             Effect::PeerDown(peer) => {
@@ -56,6 +62,21 @@ impl Handler<RelayBeats> for DistroSyncer {
             beats.iter().for_each(|(service, instance, heard)| peer.beats.hear(*service, *instance, true, *heard));
         }
         self.pump(ctx);
+    }
+}
+
+impl Handler<BeatsUnknown> for DistroSyncer {
+    type Result = ();
+    fn handle(&mut self, BeatsUnknown { from }: BeatsUnknown, ctx: &mut Self::Context) {
+        let now = self.realm.clock.now();
+        let picture = self.realm.peers.load_full();
+        let Some(member) = picture.members.iter().find(|member| member.id == Some(from) && !member.is_me) else { return };
+        let peer = self.peer(&member.address);
+        if now >= peer.compared_at + COMPARE_PERIOD_MS {
+            peer.compared_at = now;
+            peer.round.begin();
+            self.pump(ctx);
+        }
     }
 }
 

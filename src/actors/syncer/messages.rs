@@ -29,6 +29,13 @@ pub struct RelayBeats {
     pub beats: Vec<HeardBeat>,
 }
 
+/// A peer heard beats of what nobody lives by here: it knows something that we do not. `from` is its process's id.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct BeatsUnknown {
+    pub from: u64,
+}
+
 /// A peer sent entries; answered when they are merged. `from` is its process's id.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -58,7 +58,7 @@ impl Service {
     }
 
     /// When, and to what, this entry's silence is to be judged next.
-    fn silence_deadline(&self, entry: &Entry, at: &Moment<'_>) -> Option<(Millis, State)> {
+    pub(super) fn silence_deadline(&self, entry: &Entry, at: &Moment<'_>) -> Option<(Millis, State)> {
         if self.key.is_reserved() {
             return None;
         }

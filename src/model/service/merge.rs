@@ -81,6 +81,9 @@ impl Service {
             None if first_met => entry.heard.touch(first_evidence(&entry, version.status, at.now), false),
             None => {}
         }
+        if !newer_status && version.status.life == entry.status.life && is_refuted(&entry, at.now) {
+            return self.veto(entry, at);
+        }
         if !newer_record && !newer_status {
             return Change::nothing();
         }
@@ -95,7 +98,11 @@ impl Service {
             true => None,
         };
         let judged_silent = version.status.by == By::Timeout && !first_met;
+        let was_shown = entry.is_shown();
         Self::take_status(&mut entry, version.status, at, first_met);
+        if !was_shown && self.silence_deadline(&entry, at).is_some_and(|(due, _)| due <= at.now) {
+            entry.unveil_at = at.now; // nothing was shown that a judgement would take away: it is judged at once, and shown as judged
+        }
         let silent = judged_silent && matches!(entry.status.state, State::Unhealthy | State::Expired);
         if silent && evidence.is_some_and(|heard| is_young(&entry, heard, at.now)) {
             return self.veto(entry, at);
@@ -116,6 +123,13 @@ impl Service {
 /// Whether evidence of that moment is younger than the smaller of the instance's two timeouts.
 fn is_young(entry: &Entry, heard: Millis, now: Millis) -> bool {
     now.since(heard) < entry.record().timeouts().smaller_ms()
+}
+
+/// Whether a timeout was judged of this very life which the evidence that has come since rules out.
+fn is_refuted(entry: &Entry, now: Millis) -> bool {
+    let Status { state, by, .. } = entry.status;
+    let silent = matches!(state, State::Unhealthy | State::Expired) && by == By::Timeout && !entry.status.is_carried();
+    silent && is_young(entry, entry.heard.at(), now)
 }
 
 /// An entry first met without evidence gets a full timeout; first met Unhealthy, the rest of it.

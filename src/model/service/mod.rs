@@ -19,6 +19,8 @@ mod judge;
 mod lattice_tests;
 mod listed;
 mod merge;
+#[cfg(test)]
+mod met_tests;
 mod operators;
 #[cfg(test)]
 mod room_tests;

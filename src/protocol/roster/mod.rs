@@ -32,7 +32,8 @@ pub const SUSPECT_MS: u64 = 2_000;
 pub const DOWN_MS: u64 = 4_000;
 /// So many refused connections, one after another: down.
 pub const REFUSALS_MAX: u32 = 2;
-/// A root that differs for this long asks for a digest round.
+/// A root that differs for this long asks for a digest round; that of a node that has just come back or turned Ready at once: it has
+/// learned, or missed, what nobody owes anybody.
 pub const ROOT_DIFFERS_MS: u64 = 2_000;
 /// Cut off from all others for longer: what we hold may have been deleted and forgotten elsewhere.
 pub const CUT_OFF_MS_MAX: u64 = 50 * 60 * 1_000;
@@ -109,7 +110,7 @@ pub enum Effect {
     /// No longer listed: its outbox goes.
     PeerLeft(PeerAddr),
     OwnershipChanged(Ownership),
-    /// Its root and ours have differed for so long, at least [`ROOT_DIFFERS_MS`].
+    /// Its root and ours have differed for so long, at least [`ROOT_DIFFERS_MS`] unless it has just come back or turned Ready.
     RootDiffers {
         peer: PeerAddr,
         for_ms: u64,
@@ -171,6 +172,7 @@ impl Roster {
             Event::Status(status) => {
                 if status == ServerStatus::Ready && self.status != status {
                     self.shaken_at = Some(now);
+                    self.peers.values_mut().for_each(|peer| peer.next_at = now); // they are to compare
                 }
                 self.status = status;
             }

@@ -128,6 +128,9 @@ impl Roster {
         self.heard_any = now;
         let restarted = peer.heartbeat.as_ref().is_some_and(|known| known.id != heartbeat.id);
         let was_down = peer.state == PeerState::Down;
+        let was_ready = peer.heartbeat.as_ref().is_some_and(|known| known.status == ServerStatus::Ready);
+        let turns_ready = heartbeat.status == ServerStatus::Ready && (!was_ready || restarted || was_down);
+        let comes_back = was_down && !restarted && peer.heartbeat.is_some();
         if restarted {
             peer.up_since = None;
             peer.differs_since = None;
@@ -149,7 +152,8 @@ impl Roster {
             peer.differs_since = None;
         } else {
             let for_ms = now.since(*peer.differs_since.get_or_insert(now));
-            if for_ms >= ROOT_DIFFERS_MS {
+            let at_once = self.status == ServerStatus::Ready && (turns_ready || comes_back);
+            if for_ms >= ROOT_DIFFERS_MS || at_once {
                 effects.push(Effect::RootDiffers { peer: address.clone(), for_ms });
             }
         }

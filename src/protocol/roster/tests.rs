@@ -218,8 +218,24 @@ fn after_a_goodbye_peers_take_over_at_once_whatever_comes_late() {
 fn a_root_that_differs_for_two_seconds_asks_for_a_round() {
     check(
         "b answers root 8; +1000; b answers root 9; +1000; b answers root 8; +500; b calls root 8; b answers; b answers root 8",
-        expect!["up b, owners ab, differs b 2000, differs b 2500"],
+        expect!["up b, differs b 0, owners ab, differs b 2000, differs b 2500"],
     );
+}
+
+#[test]
+fn who_comes_back_or_turns_ready_is_compared_with_at_once() {
+    check("b answers root 8 state WARMING; b answers root 8; b answers root 8", expect!["up b, differs b 0, owners ab"]);
+    check("b answers; +4000; b answers root 8 state WARMING", expect!["up b, owners ab, suspect b, down b, owners a, up b, differs b 0"]);
+    check("b answers; b answers id 9 root 8 state WARMING", expect!["up b, owners ab, restarted b, owners a"]);
+    check("state WARMING; b answers root 8", expect!["owners , up b, owners b"]);
+    let mut turned = run("state WARMING; +300");
+    turned.seen.clear();
+    ["state READY", "+0"].into_iter().for_each(|step| turned.step(step));
+    assert_eq!(turned.seen, ["owners a"], "the first ones are still on their way");
+    ["b answers", "c answers", "state WARMING", "state READY"].into_iter().for_each(|step| turned.step(step));
+    turned.seen.clear();
+    turned.step("+0");
+    assert_eq!(turned.seen, ["→b", "→c"]);
 }
 
 #[test]
