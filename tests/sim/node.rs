@@ -292,7 +292,10 @@ async fn serve(door: &Door, Ask { service, what }: Ask) -> Answer {
         What::Settings(protect_threshold) => {
             let edit = ServiceEdit { protect_threshold, metadata: Metadata::default(), selector: Selector::None };
             match door.ask(service.clone(), EditService(edit.clone())).await {
-                Err(NamingError::Refused(_)) => done(door.ask(service, CreateService(edit)).await),
+                Err(NamingError::Refused(_)) => match door.ask(service.clone(), CreateService(edit.clone())).await {
+                    Err(NamingError::Refused(_)) => done(door.ask(service, EditService(edit)).await), // it came meanwhile
+                    other => done(other),
+                },
                 other => done(other),
             }
         }

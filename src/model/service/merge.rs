@@ -98,10 +98,10 @@ impl Service {
             true => None,
         };
         let judged_silent = version.status.by == By::Timeout && !first_met;
-        let was_shown = entry.is_shown();
+        let shown = entry.shown;
         Self::take_status(&mut entry, version.status, at, first_met);
-        if !was_shown && self.silence_deadline(&entry, at).is_some_and(|(due, _)| due <= at.now) {
-            entry.unveil_at = at.now; // nothing was shown that a judgement would take away: it is judged at once, and shown as judged
+        if entry.status.state < shown && self.silence_deadline(&entry, at).is_some_and(|(due, _)| due <= at.now) {
+            entry.unveil_at = at.now; // nothing better was shown that a judgement would take away: it is judged at once, and shown as judged
         }
         let silent = judged_silent && matches!(entry.status.state, State::Unhealthy | State::Expired);
         if silent && evidence.is_some_and(|heard| is_young(&entry, heard, at.now)) {

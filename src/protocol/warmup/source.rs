@@ -16,6 +16,8 @@ pub struct Source {
     /// Ready when it last answered.
     pub(super) ready: bool,
     pub(super) up: bool,
+    /// Ready when it was met: it heard who beat while we could not. One that turns Ready beside us may have heard nobody either.
+    pub(super) has_heard: bool,
     progress: Progress,
     cursor: Option<Cursor>,
     asked: Option<(u64, Millis)>,
@@ -27,7 +29,8 @@ pub struct Source {
 impl Source {
     pub(super) fn new(ready: bool, seed: u64) -> Source {
         let backoff = Backoff::new(seed);
-        Source { ready, up: true, progress: Progress::Pulling, cursor: None, asked: None, retry_at: Millis::ZERO, tries: 0, backoff }
+        let (progress, has_heard) = (Progress::Pulling, ready);
+        Source { ready, up: true, has_heard, progress, cursor: None, asked: None, retry_at: Millis::ZERO, tries: 0, backoff }
     }
 
     pub fn is_level(&self) -> bool {

@@ -136,7 +136,7 @@ impl Warmup {
             _ => ANSWER_MS,
         };
         if now >= self.began + wait_ms {
-            let nobody_heard = !self.sources.values().any(|source| source.is_level() && source.ready);
+            let nobody_heard = !self.sources.values().any(|source| source.is_level() && source.has_heard);
             self.judging_since = Some(now);
             effects.push(Effect::Judge { nobody_heard });
         }

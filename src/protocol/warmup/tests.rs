@@ -117,6 +117,12 @@ fn nodes_that_start_together_level_with_each_other() {
 }
 
 #[test]
+fn who_turns_ready_beside_us_heard_nobody_either() {
+    check("begin; b warming; c warming; b last; b ready; c last", expect!["WARMING@0 b0 c0 judge@0!"]);
+    check("begin; b warming; c ready; c last; b last; b ready", expect!["WARMING@0 c0 b0 judge@0"]);
+}
+
+#[test]
 fn a_peer_that_does_not_answer_is_waited_for_three_seconds() {
     check("begin; b ready; b last; +2999", expect!["WARMING@0 b0"]);
     check("begin; b ready; b last; +3000; judged", expect!["WARMING@0 b0 judge@3000 READY@3000"]);
