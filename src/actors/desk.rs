@@ -19,7 +19,7 @@ use crate::net::link::{BAD_MESSAGE, PeerError, PeerReply, PeerRequest};
 use crate::protocol::pushbook::Subscriber;
 use crate::wire::service::SubscriberRow;
 use actix::Addr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Of a key in an answer to `digest/keys`, beside its name.
@@ -83,13 +83,13 @@ impl Desk {
         lists.into_iter().filter_map(Result::ok).flatten().map(row).collect()
     }
 
-    /// As [`subscribers`](Self::subscribers), of all nodes that answer in time.
+    /// As [`subscribers`](Self::subscribers), of all nodes that answer in time. A client asks one node after another, so whom this node pushes to
+    /// is not told of again; with several lists of clusters it is several subscribers of one node, and stays so.
     pub async fn subscribers_anywhere(&self, key: &ServiceKey) -> Vec<SubscriberRow> {
         let (ours, theirs) = tokio::join!(self.subscribers(key), self.syncer.send(AskSubscribers(key.clone())));
-        let mut rows: Vec<SubscriberRow> = ours.into_iter().chain(theirs.unwrap_or_default()).collect();
-        rows.sort();
-        rows.dedup(); // a client asks one node after another
-        rows
+        let known: BTreeSet<SubscriberRow> = ours.iter().cloned().collect();
+        let others: BTreeSet<SubscriberRow> = theirs.unwrap_or_default().into_iter().filter(|row| !known.contains(row)).collect();
+        ours.into_iter().chain(others).collect()
     }
 
     /// A worker's batch of beats, for the peers.

@@ -28,7 +28,7 @@ pub struct Register {
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     metadata: Vec<(String, String)>,
     /// Its share of the requests, 0 to 10000
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     weight: f64,
     /// Stay and beat for it until Ctrl-C, then take it out
     #[arg(long)]

@@ -1,7 +1,7 @@
 //! `/v1/ns/cluster`: what an operator says of one cluster of a service.
 
 use crate::actors::service::EditCluster;
-use crate::http::extract::Call;
+use crate::http::extract::{Call, well_formed};
 use crate::http::reply::{self, Answer};
 use crate::http::service::must_exist;
 use crate::model::cluster::ClusterSettings;
@@ -22,6 +22,7 @@ pub async fn edit(call: Call) -> Answer {
     check_cluster_name(&cluster)?;
     call.check_cluster_length(&cluster)?;
     call.check_setting("the size of healthChecker in bytes", &health_checker)?;
+    well_formed("healthChecker", &health_checker)?;
     let settings = ClusterSettings {
         checker: checker(&health_checker)?,
         check_port,

@@ -134,6 +134,9 @@ impl Call {
 
     pub fn check_metadata(&self, metadata: &Metadata) -> Result<(), NamingError> {
         let limits = self.limits();
+        metadata
+            .iter()
+            .try_for_each(|(key, value)| well_formed("metadata", key).and(well_formed("metadata", value.unwrap_or_default())))?;
         within("the number of metadata keys", metadata.len(), limits.metadata_keys, "headcount.limits.metadata-keys")?;
         within("the size of metadata in bytes", metadata.size(), limits.metadata_bytes, "headcount.limits.metadata-bytes")
     }
@@ -170,11 +173,18 @@ pub fn short(what: &'static str, text: &str, max: usize, limit: &'static str) ->
     if text.len() <= max { Ok(()) } else { within(what, text.chars().count(), max, limit) }
 }
 
-/// Text that people and files are to read: no control characters, and no bytes that were not UTF-8.
+/// Text that people and files are to read: well formed, and without control characters.
 pub fn no_control(param: &'static str, text: &str) -> Result<(), NamingError> {
-    if text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
-        let expected = "it must not contain control characters, or bytes that are not UTF-8";
-        return Err(NamingError::Illegal(format!("Param '{param}' is illegal, {expected}").into()));
+    match text.chars().any(char::is_control) {
+        true => Err(NamingError::Illegal(format!("Param '{param}' is illegal, it must not contain control characters").into())),
+        false => well_formed(param, text),
     }
-    Ok(())
+}
+
+/// Text that was UTF-8 on the wire, or had another charset that it said: what could not be read has become U+FFFD by now.
+pub fn well_formed(param: &'static str, text: &str) -> Result<(), NamingError> {
+    match text.contains(char::REPLACEMENT_CHARACTER) {
+        true => Err(NamingError::Illegal(format!("Param '{param}' is illegal, it contains bytes that are not UTF-8").into())),
+        false => Ok(()),
+    }
 }

@@ -128,9 +128,10 @@ async fn edit_metadata(call: &Call, edit: fn(Metadata) -> BatchEdit) -> Answer {
 fn listed_instances(text: &str) -> Vec<InstanceKey> {
     let Ok(serde_json::Value::Array(items)) = serde_json::from_str(text) else { return Vec::new() };
     let key = |item: &serde_json::Value| {
-        let ephemeral = item.get("ephemeral").and_then(|e| e.as_bool()).unwrap_or(true);
+        let ephemeral = item.get("ephemeral").is_none_or(|e| e.as_bool().unwrap_or_else(|| e.as_str() != Some("false")));
         let ip = item.get("ip")?.as_str()?;
-        let port = i32::try_from(item.get("port")?.as_i64()?).ok()?;
+        let port = item.get("port")?;
+        let port = port.as_i64().or_else(|| port.as_str()?.parse().ok()).and_then(|port| i32::try_from(port).ok())?;
         let cluster = item.get("clusterName").and_then(|c| c.as_str()).filter(|c| !c.trim().is_empty()).unwrap_or(DEFAULT_CLUSTER);
         ephemeral.then(|| InstanceKey::new(cluster, ip, port))
     };

@@ -36,6 +36,7 @@ use crate::model::error::{LimitKind, NamingError};
 use crate::model::peer::PeerAddr;
 use crate::model::status::ServerStatus;
 use crate::net::peer_http::PEER_PATH;
+use crate::wire::form;
 use actix::Addr;
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -240,7 +241,7 @@ pub async fn dispatch(edge: Data<Rc<Edge>>, request: HttpRequest, payload: Paylo
     }
     let routes = edge.routes.get(&*path).map(Vec::as_slice).unwrap_or_default();
     let naming = path.starts_with(NAMING);
-    let form = body.clone().filter(|_| is_form(&request));
+    let form = body.clone().and_then(|body| form_of(&request, body));
     let call = Call { edge: edge.clone(), request: request.clone(), form };
     if let Err(e) = call.check_parameter_count() {
         return refuse(&edge, &e, &request);
@@ -335,15 +336,17 @@ async fn read_body(edge: &Edge, request: &HttpRequest, mut payload: Payload, lar
     Ok((!body.is_empty()).then(|| body.freeze()))
 }
 
-/// Whether the body is a form, of a method whose forms are read.
-fn is_form(request: &HttpRequest) -> bool {
+/// The body, in UTF-8, if it is a form, of a method whose forms are read.
+fn form_of(request: &HttpRequest, body: Bytes) -> Option<Bytes> {
     let takes_form = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
-    takes_form
-        && request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+    let content_type = request.headers().get(CONTENT_TYPE).filter(|_| takes_form)?.to_str().ok()?;
+    let (kind, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    if !kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return None;
+    }
+    let charset = parameters.split(';').filter_map(|one| one.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let other = charset.and_then(|(_, name)| form::in_utf8(&body, name.trim().trim_matches('"')));
+    Some(other.map_or(body, Bytes::from))
 }
 
 #[cfg(test)]

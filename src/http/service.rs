@@ -2,7 +2,7 @@
 
 use crate::actors::realm::Picture;
 use crate::actors::service::{CreateService, DeleteService, EditService, ServiceEdit};
-use crate::http::extract::Call;
+use crate::http::extract::{Call, well_formed};
 use crate::http::reply::{self, Answer};
 use crate::model::cluster::Selector;
 use crate::model::error::NamingError;
@@ -56,7 +56,9 @@ pub async fn edit(call: Call) -> Answer {
 
 fn checked_selector(call: &Call, text: &str) -> Result<Selector, NamingError> {
     call.check_setting("the size of selector in bytes", text)?;
-    selector(&decoded_once_more(text))
+    let text = decoded_once_more(text);
+    well_formed("selector", &text)?;
+    selector(&text)
 }
 
 pub async fn delete(call: Call) -> Answer {

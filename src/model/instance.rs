@@ -224,11 +224,11 @@ fn clamp_weight(weight: f64) -> f64 {
 
 /// What registrations (not beats) must keep: 0 ≤ weight ≤ 10,000, and an address of digits and dots must be `d.d.d.d:port`.
 ///
-/// Stricter than 1.1.4 in two places, where it would store what breaks every consumer of the list: a weight that is no number,
-/// and a negative port.
+/// Stricter than 1.1.4 in one place, where it would store what breaks every consumer of the list: a weight that is no number.
+/// As there, an address that is a name or IPv6 may have any port.
 pub fn check_instance(ip: &str, port: i32, weight: f64) -> Result<(), NamingError> {
     let numeric = ip.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if port < 0 || numeric && !(is_dotted_quad(ip) && port <= 99_999) {
+    if numeric && !(is_dotted_quad(ip) && (0..=99_999).contains(&port)) {
         return Err(NamingError::AddressFormat);
     }
     if !(0.0..=WEIGHT_MAX).contains(&weight) {
@@ -239,7 +239,7 @@ pub fn check_instance(ip: &str, port: i32, weight: f64) -> Result<(), NamingErro
 
 /// What every instance keeps, one made up from a beat too; nodes hold each other to it.
 pub fn check_key(key: &InstanceKey) -> Result<(), NamingError> {
-    if key.port < 0 || key.ip.is_empty() || key.ip.chars().any(char::is_control) {
+    if key.ip.is_empty() || key.ip.chars().any(char::is_control) {
         return Err(NamingError::AddressFormat);
     }
     check_cluster_name(&key.cluster)
@@ -289,10 +289,10 @@ mod tests {
 
     #[test]
     fn addresses_as_nacos_checks_them() {
-        for (ip, port) in [("1.1.1.1", 80), ("999.1.1.1", 0), ("1.1.1.1", 99_999), ("host", 1), ("::1", 80), ("h", 1 << 30)] {
+        for (ip, port) in [("1.1.1.1", 80), ("999.1.1.1", 0), ("1.1.1.1", 99_999), ("host", 1), ("::1", 80), ("h", 1 << 30), ("h", -1)] {
             assert_eq!(check_instance(ip, port, 1.0), Ok(()), "{ip}:{port}");
         }
-        for (ip, port) in [("1.1.1", 80), ("1.1.1.1", 100_000), ("1.1.1.1", -1), ("1.1.1.1111", 1), ("1..1.1", 1), ("host", -1)] {
+        for (ip, port) in [("1.1.1", 80), ("1.1.1.1", 100_000), ("1.1.1.1", -1), ("1.1.1.1111", 1), ("1..1.1", 1)] {
             assert_eq!(check_instance(ip, port, 1.0), Err(NamingError::AddressFormat), "{ip}:{port}");
         }
         for weight in [-1.0, 10_001.0, f64::NAN, f64::INFINITY] {

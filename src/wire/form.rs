@@ -9,6 +9,8 @@
 
 use crate::model::error::NamingError;
 use crate::model::name::{DEFAULT_GROUP, GROUP_SEPARATOR, split_group};
+use encoding_rs::{Encoding, UTF_8};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -181,9 +183,37 @@ pub fn trim(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
+/// A form whose bytes, escaped ones too, are text in `charset` (a name as in `Content-Type`), as one that is UTF-8.
+/// `None`: it is UTF-8 already, or nobody knows that charset.
+pub fn in_utf8(form: &[u8], charset: &str) -> Option<Vec<u8>> {
+    let other = Encoding::for_label(charset.as_bytes()).filter(|known| *known != UTF_8);
+    let text = |encoded: &[u8]| -> Option<String> {
+        let bytes = unescape(encoded);
+        match Charset::of(charset) {
+            Charset::Latin1 => Some(bytes.iter().copied().map(char::from).collect()), // not Windows' superset of it, as the web has it
+            Charset::Ascii => Some(String::from_utf8_lossy(&bytes).into_owned()),     // nobody sends more than it has
+            Charset::Utf8 => other.map(|known| known.decode_without_bom_handling(&bytes).0.into_owned()),
+        }
+    };
+    let escaped = |encoded: &[u8]| text(encoded).map(|text| utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string());
+    let pair = |pair: &[u8]| match pair.iter().position(|b| *b == b'=') {
+        Some(at) => Some([escaped(&pair[..at])?, escaped(&pair[at + 1..])?].join("=")),
+        None => escaped(pair),
+    };
+    let pairs: Option<Vec<String>> = form.split(|b| *b == b'&').map(pair).collect();
+    Some(pairs?.join("&").into_bytes())
+}
+
 /// `%41` is `A`, `+` is a space; a `%` without two hex digits stays as it is, bytes that are not UTF-8 become U+FFFD.
 pub fn decode(encoded: &[u8]) -> Cow<'_, str> {
-    let Some(plain) = encoded.iter().position(|b| matches!(b, b'%' | b'+')) else { return String::from_utf8_lossy(encoded) };
+    match unescape(encoded) {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())),
+    }
+}
+
+fn unescape(encoded: &[u8]) -> Cow<'_, [u8]> {
+    let Some(plain) = encoded.iter().position(|b| matches!(b, b'%' | b'+')) else { return Cow::Borrowed(encoded) };
     let mut bytes = Vec::with_capacity(encoded.len());
     bytes.extend_from_slice(&encoded[..plain]);
     let mut rest = &encoded[plain..];
@@ -199,7 +229,7 @@ pub fn decode(encoded: &[u8]) -> Cow<'_, str> {
         bytes.push(byte);
         rest = left;
     }
-    Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
+    Cow::Owned(bytes)
 }
 
 fn needs_decoding(encoded: &[u8]) -> bool {
@@ -253,6 +283,23 @@ mod tests {
             assert_eq!(get(&format!("a={sent}"), "", "a").as_deref(), Some(read), "{sent}");
         }
         assert_eq!(Params::new("", Some(b"a=\xff\xfe1")).raw("a").as_deref(), Some("\u{fffd}\u{fffd}1"));
+    }
+
+    #[test]
+    fn a_form_in_another_charset_is_taken_over_into_utf8() {
+        let read = |form: &[u8], charset, name| {
+            let form = in_utf8(form, charset).unwrap_or_else(|| form.to_vec());
+            Params::new("", Some(&form)).raw(name).map(Cow::into_owned)
+        };
+        assert_eq!(read(b"a=caf%E9&b=\xe9+%26=%80", "ISO-8859-1", "a").as_deref(), Some("caf\u{e9}"));
+        assert_eq!(read(b"a=caf%E9&b=\xe9+%26=%80", "iso-8859-1", "b").as_deref(), Some("\u{e9} &=\u{80}"));
+        assert_eq!(read(b"\xd6\xd0=%CE%C4", "GBK", "中").as_deref(), Some("文"));
+        assert_eq!(read(b"a=%D6", "gb18030", "a").as_deref(), Some("\u{fffd}"), "half a character");
+        assert_eq!(read("a=é".as_bytes(), "us-ascii", "a").as_deref(), Some("é"));
+        for same in ["utf-8", "UTF8", "klingon", ""] {
+            assert_eq!(in_utf8(b"a=%E4%B8%AD", same), None, "{same}");
+        }
+        assert_eq!(read(b"&a&=1&", "latin1", "a").as_deref(), Some(""));
     }
 
     #[test]
