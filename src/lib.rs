@@ -28,7 +28,8 @@
 //!    (what readers hold), `judging` (who may judge silence, and when).
 //! 2. [`protocol`]: what nodes do between them: `ownership`, `roster`, `warmup`, `outbox`, `evidence`, `digest`; and `pushbook` for UDP.
 //! 3. [`wire`]: bytes to model and back; every quirk of Nacos 1.x is there and nowhere else.
-//! 4. [`registry`]: the index from names to cells; [`clock`], [`pause`], [`config`], [`switches`], [`namespaces`], [`metrics`].
+//! 4. [`registry`]: the index from names to cells, and which beats need not be read again; [`clock`], [`pause`], [`config`],
+//!    [`switches`], [`namespaces`], [`metrics`].
 //! 5. [`net`]: the seams to the network and the disk, which a simulator replaces.
 //! 6. [`actors`]: `service`, `registrar`, `notifier`, `roster`, `syncer`, `pusher`, `settings`; `door` (where clients come in) and
 //!    `desk` (where peers do); `realm` (what all of a node share); `core` (builds them).

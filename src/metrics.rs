@@ -32,6 +32,24 @@ impl Seldom {
     }
 }
 
+/// Lets a few through in each period of [`Seldom`], for log lines that tell of one thing each and could come by the thousand.
+#[derive(Debug, Default)]
+pub struct Few {
+    period: Seldom,
+    left: AtomicU64,
+}
+
+impl Few {
+    const LINES: u64 = 100;
+
+    pub fn allows(&self, now: Millis) -> bool {
+        if self.period.allows(now) {
+            self.left.store(Self::LINES, Ordering::Relaxed);
+        }
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
 /// A node's counters.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -60,6 +78,7 @@ pub struct Metrics {
     pub tombstones_overdue: Counter,
     /// Instances judged unhealthy or expired here.
     pub judgements: Counter,
+    pub silence_lines: Few,
     /// Buckets of the snapshot written or removed on disk.
     pub snapshot_buckets: Counter,
     /// Files of the snapshot that could not be written.
@@ -86,5 +105,12 @@ mod tests {
     fn what_is_seldom_comes_once_a_period() {
         let seldom = Seldom::default();
         assert_eq!([0, 1, 9_999, 10_000, 10_001, 50_000].map(|now| seldom.allows(Millis(now))), [true, false, false, true, false, true]);
+    }
+
+    #[test]
+    fn of_many_a_few_come_each_period() {
+        let few = Few::default();
+        let passed = |now| (0..1_000).filter(|_| few.allows(Millis(now))).count() as u64;
+        assert_eq!([7, 8, 10_006, 10_007].map(passed), [Few::LINES, 0, 0, Few::LINES]);
     }
 }

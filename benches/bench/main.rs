@@ -1,9 +1,10 @@
-//! The benchmarks: `cargo bench`, or one part of them: `cargo bench -- http`, `workers`, `instructions`, `latency`, `push`, `peers`, `scale`.
+//! The benchmarks: `cargo bench`, or one part of them: `cargo bench -- http` (or another of those that `help` names).
 //!
 //! It starts what it measures, warms it, measures in turns, prints Markdown, writes it with a plot to `target/bench/`, and ends
 //! what it started. `cargo bench -- help` lists the settings. Other load on the machine moves every number but the ratios.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the time, sleeps, and is told what to do by the environment")]
 
+mod corpus;
 mod floor;
 mod http;
 mod instructions;
@@ -34,6 +35,7 @@ parts     (none)      the quick table, about three minutes
           push        from a change to its UDP packets
           peers       from one node to the two others, and what they send each other
           scale       a million instances
+          corpus      what is answered to a fixed list of requests, to be compared with another build's (BENCH_NODE)
 settings  --rounds N        turns of each contender (5)
           --turn-ms N       how long a turn takes (1000; quick: 500)
           --connections N   kept connections of the load (32)
@@ -113,7 +115,9 @@ fn parsed(args: &[String]) -> Option<(Vec<String>, Settings)> {
             "--no-rival" => settings.with_rival = false,
             "--no-floor" => settings.with_floor = false,
             "--huge" => settings.huge = true,
-            part @ ("http" | "workers" | "instructions" | "latency" | "push" | "peers" | "scale") => parts.push(part.to_string()),
+            part @ ("http" | "workers" | "instructions" | "latency" | "push" | "peers" | "scale" | "corpus") => {
+                parts.push(part.to_string())
+            }
             _ => return None,
         }
     }
@@ -155,6 +159,9 @@ fn measure(parts: &[String], settings: &Settings) -> std::io::Result<()> {
     }
     if quick || wanted("scale") {
         scale::run(&mut report, settings, quick)?;
+    }
+    if wanted("corpus") {
+        corpus::run(&mut report)?;
     }
     report.finish(&if quick { "quick".to_string() } else { parts.join("-") })
 }

@@ -5,11 +5,12 @@
 use crate::actors::realm::{Cell, Realm};
 use crate::actors::registrar::{Ensure, Registrar};
 use crate::actors::service::ServiceActor;
-use crate::model::entry::State;
+use crate::model::entry::{Entry, State};
 use crate::model::error::NamingError;
 use crate::model::instance::InstanceKey;
 use crate::model::name::{ServiceKey, check_service_name};
 use crate::model::time::Millis;
+use crate::registry::familiar::Familiar;
 use actix::dev::ToEnvelope;
 use actix::{Addr, Handler, MailboxError, Message};
 use std::cell::RefCell;
@@ -25,11 +26,12 @@ pub struct Door {
     pub realm: Arc<Realm>,
     pub registrar: Addr<Registrar>,
     heard: RefCell<Vec<HeardBeat>>,
+    familiar: Familiar,
 }
 
 impl Door {
     pub fn new(realm: Arc<Realm>, registrar: Addr<Registrar>) -> Door {
-        Door { realm, registrar, heard: RefCell::default() }
+        Door { realm, registrar, heard: RefCell::default(), familiar: Familiar::default() }
     }
 
     /// Asks the service's actor, which is born if there is none.
@@ -64,16 +66,31 @@ impl Door {
     }
 
     /// The way of nearly every beat: a healthy instance that is known. One look at the index, one atomic, no mailbox. `None`: the
-    /// service's actor must be asked. `Some`: the instance's own interval, if it has one.
-    pub fn hear(&self, namespace: &str, grouped: &str, (cluster, ip, port): (&str, &str, i32)) -> Option<Option<u64>> {
+    /// service's actor must be asked. `Some`: the instance's own interval, if it has one. `text`: the hash of all that was sent.
+    pub fn hear(&self, text: u64, namespace: &str, grouped: &str, (cluster, ip, port): (&str, &str, i32)) -> Option<Option<u64>> {
         self.realm.index.with(namespace, grouped, |cell| {
-            let picture = cell.glance();
-            let entry = picture.view.find(cluster, ip, port).filter(|e| e.status.state == State::Healthy)?;
-            let now = self.realm.clock.now();
-            entry.heard.touch(now, true);
-            self.keep((cell.key().hash(), entry.slot.hash, now));
-            Some(entry.record().timeouts().interval_ms)
+            let (service, picture) = (cell.key().hash(), cell.glance());
+            let entry = picture.view.find(cluster, ip, port)?;
+            let heard = self.touch(service, entry)?;
+            self.familiar.learn(text, service, entry.slot);
+            Some(heard)
         })?
+    }
+
+    /// As [`hear`](Self::hear), for a beat whose text has been read before. `None`: it must be read.
+    pub fn hear_again(&self, text: u64) -> Option<Option<u64>> {
+        let (service, slot) = self.familiar.find(text)?;
+        self.realm.index.with_hash(service, |cell| self.touch(service, cell.glance().view.entry(slot)?))?
+    }
+
+    fn touch(&self, service: u64, entry: &Entry) -> Option<Option<u64>> {
+        if entry.status.state != State::Healthy {
+            return None;
+        }
+        let now = self.realm.clock.now();
+        entry.heard.touch(now, true);
+        self.keep((service, entry.slot.hash, now));
+        Some(entry.record().timeouts().interval_ms)
     }
 
     /// A beat that went to the actor is evidence for the peers too.

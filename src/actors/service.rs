@@ -201,9 +201,12 @@ impl ServiceActor {
         let key = self.service.key().clone();
         let (change, verdict) = realm.at_moment(&key, |at| self.service.judge(at));
         for entry in &verdict.silenced {
-            info!(service:% = key, instance:% = entry.key, state:? = entry.status.state; "client silent");
+            realm.metrics.judgements.add(1);
+            if realm.metrics.silence_lines.allows(realm.clock.now()) {
+                let judgements = realm.metrics.judgements.get();
+                info!(service:% = key, instance:% = entry.key, state:? = entry.status.state, judgements; "client silent");
+            }
         }
-        realm.metrics.judgements.add(verdict.silenced.len() as u64);
         if verdict.overdue > 0 {
             realm.metrics.tombstones_overdue.add(verdict.overdue as u64);
             warn!(service:% = key, tombstones = verdict.overdue; "tombstones dropped though a peer has been away");

@@ -21,7 +21,7 @@ use crate::model::datum::Datum;
 use crate::model::time::Millis;
 use crate::net::disk::{Disk, DiskError, Making};
 use crate::protocol::digest::BUCKETS;
-use crate::protocol::snapshot::{ClockMark, ROUND_PERIOD_MS, Shelves, Step, Survey, is_worth_keeping};
+use crate::protocol::snapshot::{ClockMark, ROUND_PERIOD_MS, Shelves, Step, Survey, is_worth_keeping, rest_ms};
 use crate::wire::datum::{DatumWriter, Pushed};
 use crate::wire::snapshot::{CLOCK_NAME, ClockFile, MANIFEST_NAME, Manifest, bucket_name, write_bucket, write_clock, write_manifest};
 use actix::prelude::*;
@@ -34,9 +34,6 @@ use tokio::sync::Mutex;
 
 /// How often it is looked whether anything is due. A leap of the clock is marked this much late.
 const TICK: Duration = Duration::from_millis(200);
-/// A round that takes long is not followed by the next one at once.
-const REST_MS: u64 = 5_000;
-const _: () = assert!(REST_MS <= ROUND_PERIOD_MS);
 
 /// Reads what is on disk and merges it; `true`: with the instances, all of them. Wants the registrar to know its threads.
 pub async fn load(core: &Core) -> bool {
@@ -115,7 +112,8 @@ impl SnapshotWriter {
         self.rounded_at = now;
         ctx.spawn(async move { archive.round(Round::Periodic).await }.into_actor(self).map(|_, writer, _| {
             let now = writer.archive.realm.clock.now();
-            writer.rounded_at = writer.rounded_at.max(now.before(ROUND_PERIOD_MS - REST_MS));
+            let next = now + rest_ms(now.since(writer.rounded_at));
+            writer.rounded_at = writer.rounded_at.max(next.before(ROUND_PERIOD_MS));
         }));
     }
 }

@@ -12,6 +12,7 @@ use crate::wire::form::Params;
 use crate::wire::service::NamesByNamespace;
 use crate::wire::value::bool_j;
 use serde_json::json;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// DNS agents up to this one know only the public namespace.
@@ -23,19 +24,17 @@ pub async fn hello(call: Call) -> Answer {
 
 /// As `instance/list`.
 pub async fn list(call: Call) -> Answer {
-    let params = call.params();
-    list_of(&call, &params, &dom(&params)?).await
+    list_of(&call, dom).await
 }
 
 /// As `instance/beat`.
 pub async fn beat(call: Call) -> Answer {
-    let params = call.params();
-    beat_of(&call, &params, dom(&params)?.into()).await
+    beat_of(&call, dom).await
 }
 
 /// The name gets the default group in front even if it has one (Nacos 1.1.4).
-fn dom(params: &Params<'_>) -> Result<String, NamingError> {
-    Ok([DEFAULT_GROUP, GROUP_SEPARATOR, &*params.required("dom")?].concat())
+fn dom<'p>(params: &Params<'p>) -> Result<Cow<'p, str>, NamingError> {
+    Ok([DEFAULT_GROUP, GROUP_SEPARATOR, &*params.required("dom")?].concat().into())
 }
 
 /// Bare names of all services: by namespace, or for old DNS agents a list of those in `public`.

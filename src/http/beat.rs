@@ -1,9 +1,10 @@
 //! `PUT /v1/ns/instance/beat`: full beats, and light ones (Nacos 1.2 and later).
 //!
-//! Nearly every beat is just another one of a healthy instance: it is heard without a mailbox. The others ask the service's actor.
+//! Nearly every beat is just another one of a healthy instance: it is heard without a mailbox, and if it is the same text as before
+//! it is not even read. The others ask the service's actor.
 
 use crate::actors::service::Beat;
-use crate::http::extract::Call;
+use crate::http::extract::{Call, Naming};
 use crate::http::reply::{self, Answer};
 use crate::model::error::NamingError;
 use crate::model::instance::{InstanceKey, Metadata};
@@ -25,30 +26,52 @@ struct Sign<'p> {
     full: bool,
 }
 
-pub async fn beat(call: Call) -> Answer {
-    let params = call.params();
-    beat_of(&call, &params, params.required_service()?).await
+/// What has come of a beat.
+enum Heard {
+    Answer(HttpResponse),
+    /// The service's actor is to say.
+    Ask(ServiceKey, BeatClaim),
+    /// It is told, and whatever it says the beat is answered as one that was heard.
+    Tell(ServiceKey, BeatClaim),
 }
 
-/// A beat for an instance of the service `grouped`, whatever `serviceName` says.
-pub async fn beat_of(call: &Call, params: &Params<'_>, grouped: Cow<'_, str>) -> Answer {
+pub async fn beat(call: Call) -> Answer {
+    beat_of(&call, |params| params.required_service()).await
+}
+
+/// A beat for an instance of the service that the request names so.
+pub async fn beat_of(call: &Call, naming: Naming) -> Answer {
+    match hear(call, naming)? {
+        Heard::Answer(answer) => Ok(answer),
+        Heard::Ask(key, claim) => match call.ask(key, Beat(claim)).await? {
+            BeatAnswer::Heard { interval_ms } => Ok(heard(call, interval_ms)),
+            BeatAnswer::Unknown => Ok(unknown(call)),
+        },
+        Heard::Tell(key, claim) => call.ask(key, Beat(claim)).await.map(|_| heard(call, None)),
+    }
+}
+
+fn hear(call: &Call, naming: Naming) -> Result<Heard, NamingError> {
+    let sent = call.fingerprint();
+    if let Some(interval_ms) = call.edge.door.hear_again(sent) {
+        return Ok(Heard::Answer(heard(call, interval_ms)));
+    }
+    let params = call.params();
+    let grouped = naming(&params)?;
     let text = params.optional("beat");
-    let sign = Sign::read(call, params, grouped, text.as_deref())?;
-    if let Some(interval_ms) = call.edge.door.hear(&sign.namespace, &sign.grouped, (&sign.cluster, sign.ip(), sign.beat.port)) {
-        return Ok(heard(call, interval_ms));
+    let sign = Sign::read(call, &params, grouped, text.as_deref())?;
+    if let Some(interval_ms) = call.edge.door.hear(sent, &sign.namespace, &sign.grouped, (&sign.cluster, sign.ip(), sign.beat.port)) {
+        return Ok(Heard::Answer(heard(call, interval_ms)));
     }
     if !sign.beat.ephemeral {
-        return sign.beat_of_persistent(call).await;
+        return Ok(sign.heard_of_persistent(call));
     }
     let (key, claim) = sign.claim(call)?;
     if claim.made_up.is_none() && call.edge.realm.cell(&key).is_none() {
-        return Ok(unknown(call));
+        return Ok(Heard::Answer(unknown(call)));
     }
     call.edge.door.heard(&key, &claim.key);
-    match call.ask(key, Beat(claim)).await? {
-        BeatAnswer::Heard { interval_ms } => Ok(heard(call, interval_ms)),
-        BeatAnswer::Unknown => Ok(unknown(call)),
-    }
+    Ok(Heard::Ask(key, claim))
 }
 
 /// The full beat of a request, if it is one: for the time when the node does not serve yet.
@@ -80,13 +103,11 @@ impl<'p> Sign<'p> {
     }
 
     /// Persistent instances do not beat, so none is made; one that is here is not persistent, and lives.
-    async fn beat_of_persistent(&self, call: &Call) -> Answer {
-        if let Ok((key, claim)) = self.claim(call)
-            && call.edge.realm.cell(&key).is_some()
-        {
-            call.ask(key, Beat(BeatClaim { made_up: None, ..claim })).await?;
+    fn heard_of_persistent(&self, call: &Call) -> Heard {
+        match self.claim(call) {
+            Ok((key, claim)) if call.edge.realm.cell(&key).is_some() => Heard::Tell(key, BeatClaim { made_up: None, ..claim }),
+            _ => Heard::Answer(heard(call, None)),
         }
-        Ok(heard(call, None))
     }
 
     fn ip(&self) -> &str {

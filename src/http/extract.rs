@@ -19,10 +19,15 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 static CLIENT_VERSION: HeaderName = HeaderName::from_static("client-version");
 
-/// One request on its way through a handler.
+/// How a request names the service it is about: `group@@name`.
+pub type Naming = for<'p> fn(&Params<'p>) -> Result<Cow<'p, str>, NamingError>;
+
+/// One request on its way through a handler. Handlers that wait read their parameters before: a future holds only what it needs
+/// afterwards, or it would be too large to be made cheaply.
 pub struct Call {
     pub edge: Rc<Edge>,
     pub request: HttpRequest,
@@ -33,6 +38,12 @@ pub struct Call {
 impl Call {
     pub fn params(&self) -> Params<'_> {
         Params::new(self.request.query_string(), self.form.as_deref())
+    }
+
+    /// The hash of all that its parameters, and what they mean here, are read from.
+    pub fn fingerprint(&self) -> u64 {
+        let line = self.request.uri().path_and_query().map_or("", |line| line.as_str());
+        xxh3_64_with_seed(self.form.as_deref().unwrap_or_default(), xxh3_64(line.as_bytes()))
     }
 
     /// Each parameter is looked up among all of them, so there must not be very many.
@@ -48,8 +59,11 @@ impl Call {
 
     /// `User-Agent`, or `Client-Version` where that is missing or empty.
     pub fn agent(&self) -> Agent<'_> {
-        let text = |name: &HeaderName| self.request.headers().get(name).and_then(|v| v.to_str().ok());
-        Agent::of(text(&USER_AGENT), text(&CLIENT_VERSION))
+        let text = |name: &HeaderName| self.request.headers().get(name).and_then(|v| v.to_str().ok()).filter(|text| !text.is_empty());
+        match text(&USER_AGENT) {
+            None => Agent::of(None, text(&CLIENT_VERSION)),
+            named => Agent::of(named, None),
+        }
     }
 
     /// The address the request came from.
@@ -175,6 +189,9 @@ pub fn short(what: &'static str, text: &str, max: usize, limit: &'static str) ->
 
 /// Text that people and files are to read: well formed, and without control characters.
 pub fn no_control(param: &'static str, text: &str) -> Result<(), NamingError> {
+    if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return Ok(());
+    }
     match text.chars().any(char::is_control) {
         true => Err(NamingError::Illegal(format!("Param '{param}' is illegal, it must not contain control characters").into())),
         false => well_formed(param, text),

@@ -4,6 +4,7 @@ use crate::http::extract::Call;
 use crate::http::reply;
 use crate::model::error::NamingError;
 use crate::model::status::ServerStatus;
+use crate::switches::Switches;
 use actix_web::HttpResponse;
 use actix_web::http::Method;
 
@@ -21,7 +22,10 @@ pub const STATUS_WORDS: [&str; 6] = ["UP", "DOWN", "STARTING", "PAUSED", "WRITE_
 
 /// The state shown: what the switch `overriddenServerStatus` says, if it is a word we know, else the node's own.
 pub fn shown_status(call: &Call) -> &'static str {
-    let switches = call.edge.realm.switches.load();
+    shown_by(&call.edge.realm.switches.load(), call)
+}
+
+fn shown_by(switches: &Switches, call: &Call) -> &'static str {
     shown(call.edge.status(), switches.overridden_server_status.as_deref().unwrap_or_default())
 }
 
@@ -34,11 +38,12 @@ fn shown(status: ServerStatus, overridden: &str) -> &'static str {
 
 /// `Some`: the answer that ends the request here.
 pub fn check(call: &Call) -> Option<HttpResponse> {
-    if let Some(status) = limited(call) {
+    let switches = call.edge.realm.switches.load();
+    if let Some(status) = limited(&switches, call) {
         return Some(reply::limited(status));
     }
     let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(call.request.method());
-    let passes = match shown_status(call) {
+    let passes = match shown_by(&switches, call) {
         "UP" => true,
         "WRITE_ONLY" => !reads,
         "READ_ONLY" => reads,
@@ -68,8 +73,7 @@ fn sets_switch(method: &Method, path: &str) -> bool {
 }
 
 /// The status of the first limited prefix of `<path>?<query>`; a missing query reads `null`, as in Nacos. Setting a switch is never limited.
-fn limited(call: &Call) -> Option<u16> {
-    let switches = call.edge.realm.switches.load();
+fn limited(switches: &Switches, call: &Call) -> Option<u16> {
     if switches.limited_url_map.is_empty() || sets_switch(call.request.method(), call.request.uri().path()) {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use crate::actors::pusher::Subscribe;
 use crate::actors::service::{Deregister, EditMetadata, PatchInstance, Register, Update};
-use crate::http::extract::{Call, no_control, short};
+use crate::http::extract::{Call, Naming, no_control, short};
 use crate::http::reply::{self, Answer};
 use crate::model::entry::State;
 use crate::model::error::NamingError;
@@ -15,8 +15,10 @@ use crate::wire::form::Params;
 use crate::wire::host_list::{HostQuery, host_list, instance_id};
 use crate::wire::metadata::MetadataJson;
 use crate::wire::value::{bool_a, bool_j, double_j, int_j};
+use actix_web::HttpResponse;
 use serde::Serialize;
 use serde_json::json;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// From here on its way to its pusher a subscription takes less.
@@ -25,20 +27,14 @@ const SUBSCRIBE_MS_MAX: u64 = 10_000;
 // === writes ===
 
 pub async fn register(call: Call) -> Answer {
-    let params = call.params();
-    let key = call.service(&params)?;
-    let registration = registration(&call, &params)?;
-    check_new(&key, &registration)?;
+    let (key, registration) = new_instance(&call)?;
     call.ask(key, Register(registration)).await?;
     Ok(reply::ok(&call.request))
 }
 
 /// Java clients from 1.0.0 on mean an instance that is there; everybody else registers.
 pub async fn update(call: Call) -> Answer {
-    let params = call.params();
-    let key = call.service(&params)?;
-    let registration = registration(&call, &params)?;
-    check_new(&key, &registration)?;
+    let (key, registration) = new_instance(&call)?;
     if call.agent().is_java_1() {
         if call.picture(&key).is_none() {
             return Err(NamingError::ServiceAbsent { namespace: key.namespace().to_string(), service: key.grouped().to_string() });
@@ -52,20 +48,25 @@ pub async fn update(call: Call) -> Answer {
 
 /// Ends an instance's life. On a node with peers a life that is unknown may be on its way, so its end is noted all the same.
 pub async fn deregister(call: Call) -> Answer {
-    let params = call.params();
-    let instance = address(&call, &params)?;
-    let ephemeral = params.optional("ephemeral").is_none_or(|v| bool_a(&v));
-    params.optional("weight").map(|w| double_j(&w)).transpose()?;
-    let key = call.service(&params)?;
-    let known = call.edge.realm.cell(&key).is_some();
-    let may_come = !call.edge.realm.rules.standalone && check_service_name(key.grouped()).is_ok();
-    if ephemeral && (known || may_come) {
+    if let Some((key, instance)) = ended(&call)? {
         match call.ask(key, Deregister(instance)).await {
             Err(NamingError::OverLimit { .. }) => {} // no room for the service: so it is not here, and its end is not noted
             ended => ended?,
         }
     }
     Ok(reply::ok(&call.request))
+}
+
+/// Whose life ends; `None`: nobody's that anybody can know of.
+fn ended(call: &Call) -> Result<Option<(ServiceKey, InstanceKey)>, NamingError> {
+    let params = call.params();
+    let instance = address(call, &params)?;
+    let ephemeral = params.optional("ephemeral").is_none_or(|v| bool_a(&v));
+    params.optional("weight").map(|w| double_j(&w)).transpose()?;
+    let key = call.service(&params)?;
+    let known = call.edge.realm.cell(&key).is_some();
+    let may_come = !call.edge.realm.rules.standalone && check_service_name(key.grouped()).is_ok();
+    Ok((ephemeral && (known || may_come)).then_some((key, instance)))
 }
 
 pub async fn patch(call: Call) -> Answer {
@@ -147,6 +148,17 @@ fn address(call: &Call, params: &Params<'_>) -> Result<InstanceKey, NamingError>
     Ok(InstanceKey::new(&cluster, &ip, int_j(&port)?))
 }
 
+/// The service and the instance a request is about, checked for everything that could be refused before a service is made for it.
+fn new_instance(call: &Call) -> Result<(ServiceKey, Registration), NamingError> {
+    let params = call.params();
+    let key = call.service(&params)?;
+    let registration = registration(call, &params)?;
+    check_instance(&registration.key.ip, registration.key.port, registration.weight)?;
+    check_service_name(key.grouped())?;
+    check_cluster_name(&registration.key.cluster)?;
+    Ok((key, registration))
+}
+
 fn registration(call: &Call, params: &Params<'_>) -> Result<Registration, NamingError> {
     let key = address(call, params)?;
     let weight = params.optional("weight").map_or(Ok(1.0), |w| double_j(&w))?;
@@ -172,79 +184,96 @@ fn app(call: &Call, params: &Params<'_>) -> Result<Option<Arc<str>>, NamingError
     Ok(Some(Arc::from(&*app)))
 }
 
-/// Everything about a registration that could be refused, before a service is made for it.
-fn check_new(key: &ServiceKey, registration: &Registration) -> Result<(), NamingError> {
-    check_instance(&registration.key.ip, registration.key.port, registration.weight)?;
-    check_service_name(key.grouped())?;
-    check_cluster_name(&registration.key.cluster)
-}
-
 // === reads ===
 
+/// What a list was asked for.
+struct Asked<'r, 'p> {
+    params: &'r Params<'p>,
+    namespace: Cow<'p, str>,
+    grouped: Cow<'p, str>,
+    udp_port: i32,
+}
+
 pub async fn list(call: Call) -> Answer {
-    let params = call.params();
-    list_of(&call, &params, &params.required_service()?).await
+    list_of(&call, |params| params.required_service()).await
 }
 
-/// The instances of the service `grouped`, whatever `serviceName` says.
-pub async fn list_of(call: &Call, params: &Params<'_>, grouped: &str) -> Answer {
-    let namespace = call.namespace(params)?;
-    if grouped.len() > call.limits().service_name {
-        call.key(&namespace, grouped)?;
-    }
-    let clusters = params.optional("clusters").unwrap_or_default();
-    let udp_port = params.optional("udpPort").map_or(Ok(0), |p| int_j(&p))?;
-    let env = params.optional("env").unwrap_or_default();
-    let subscribed = subscribe(call, params, &namespace, grouped, udp_port).await;
-    let switches = call.edge.realm.switches.load();
-    let ask = HostQuery {
-        grouped,
-        clusters: &clusters,
-        healthy_only: params.optional("healthyOnly").is_some_and(|v| bool_j(&v)),
-        full_names: call.agent().is_java_1(),
-        cache_millis: if subscribed { switches.default_push_cache_millis } else { switches.default_cache_millis },
-        env: &env,
-        is_check: params.optional("isCheck").is_some_and(|v| bool_j(&v)),
-    };
-    let answer = call.edge.realm.index.with(&namespace, grouped, |cell| {
-        let picture = cell.glance();
-        picture.extra.answer(&picture.view, &ask, || call.edge.realm.now_ms())
-    });
-    Ok(reply::json_bytes(answer.unwrap_or_else(|| host_list(None, &ask, call.edge.realm.now_ms()).into())))
-}
-
-/// Subscribes the client to pushes where it asks for them and may have them. Done before the view is read that it is answered
-/// with: no change falls between the two.
-async fn subscribe(call: &Call, params: &Params<'_>, namespace: &str, grouped: &str, udp_port: i32) -> bool {
-    if udp_port <= 0 {
-        return false;
-    }
-    let agent = call.agent();
-    let ttl_ms = {
-        let switches = call.edge.realm.switches.load();
-        if !switches.push_enabled || !agent.may_be_pushed(&switches.push_floors()) {
-            return false;
+/// The instances of the service that the request names so. Who asks for pushes, and may have them, is subscribed before the view is
+/// read that he is answered with: no change falls between the two.
+pub async fn list_of(call: &Call, naming: Naming) -> Answer {
+    let (subscriber, ttl_ms) = {
+        let params = call.params();
+        let asked = Asked::read(call, &params, naming)?;
+        match asked.subscriber(call) {
+            Some(wanted) => wanted,
+            None => return Ok(asked.answer(call, false)),
         }
-        ttl_ms(switches.default_push_cache_millis.unsigned_abs())
     };
-    let claimed = params.optional("clientIP").unwrap_or_default();
-    let Some(addr) = call.requester().and_then(|requester| push_target(&claimed, requester, udp_port)) else { return false };
-    let text = |name| Arc::from(&*params.optional(name).unwrap_or_default());
-    let subscriber = Subscriber {
-        service: ServiceKey::new(namespace, grouped),
-        clusters: text("clusters"),
-        addr,
-        agent: agent.text.into(),
-        full_names: agent.is_java_1(),
-        app: text("app"),
-        tenant: text("tid"),
-    };
-    if subscriber.size() > call.limits().subscriber_bytes {
-        return false;
-    }
+    let subscribed = subscribe(call, subscriber, ttl_ms).await;
+    Ok(Asked::read(call, &call.params(), naming)?.answer(call, subscribed))
+}
+
+async fn subscribe(call: &Call, subscriber: Subscriber, ttl_ms: u64) -> bool {
     let realm = &call.edge.realm;
     realm.watched.watch(subscriber.service.hash(), realm.clock.now() + ttl_ms + SUBSCRIBE_MS_MAX);
-    call.edge.pusher_of(&addr).send(Subscribe { subscriber, ttl_ms }).await.unwrap_or(false)
+    call.edge.pusher_of(&subscriber.addr).send(Subscribe { subscriber, ttl_ms }).await.unwrap_or(false)
+}
+
+impl<'r, 'p> Asked<'r, 'p> {
+    fn read(call: &Call, params: &'r Params<'p>, naming: Naming) -> Result<Asked<'r, 'p>, NamingError> {
+        let grouped = naming(params)?;
+        let namespace = call.namespace(params)?;
+        if grouped.len() > call.limits().service_name {
+            call.key(&namespace, &grouped)?;
+        }
+        let udp_port = params.optional("udpPort").map_or(Ok(0), |p| int_j(&p))?;
+        Ok(Asked { params, namespace, grouped, udp_port })
+    }
+
+    fn answer(&self, call: &Call, subscribed: bool) -> HttpResponse {
+        let (realm, params) = (&call.edge.realm, self.params);
+        let switches = realm.switches.load();
+        let ask = HostQuery {
+            grouped: &self.grouped,
+            clusters: &params.optional("clusters").unwrap_or_default(),
+            healthy_only: params.optional("healthyOnly").is_some_and(|v| bool_j(&v)),
+            full_names: call.agent().is_java_1(),
+            cache_millis: if subscribed { switches.default_push_cache_millis } else { switches.default_cache_millis },
+            env: &params.optional("env").unwrap_or_default(),
+            is_check: params.optional("isCheck").is_some_and(|v| bool_j(&v)),
+        };
+        let answer = realm.index.with(&self.namespace, &self.grouped, |cell| {
+            let picture = cell.glance();
+            picture.extra.answer(&picture.view, &ask, || realm.now_ms())
+        });
+        reply::json_bytes(answer.unwrap_or_else(|| host_list(None, &ask, realm.now_ms()).into()))
+    }
+
+    /// Who is to be pushed to, and for how long; `None`: nobody.
+    fn subscriber(&self, call: &Call) -> Option<(Subscriber, u64)> {
+        if self.udp_port <= 0 {
+            return None;
+        }
+        let agent = call.agent();
+        let switches = call.edge.realm.switches.load();
+        if !switches.push_enabled || !agent.may_be_pushed(&switches.push_floors()) {
+            return None;
+        }
+        let claimed = self.params.optional("clientIP").unwrap_or_default();
+        let addr = push_target(&claimed, call.requester()?, self.udp_port)?;
+        let text = |name| Arc::from(&*self.params.optional(name).unwrap_or_default());
+        let subscriber = Subscriber {
+            service: ServiceKey::new(&self.namespace, &self.grouped),
+            clusters: text("clusters"),
+            addr,
+            agent: agent.text.into(),
+            full_names: agent.is_java_1(),
+            app: text("app"),
+            tenant: text("tid"),
+        };
+        let ttl_ms = ttl_ms(switches.default_push_cache_millis.unsigned_abs());
+        (subscriber.size() <= call.limits().subscriber_bytes).then_some((subscriber, ttl_ms))
+    }
 }
 
 #[derive(Serialize)]

@@ -248,9 +248,9 @@ pub fn check_key(key: &InstanceKey) -> Result<(), NamingError> {
 /// Four groups of one to three digits; octets up to 999 pass, as in 1.1.4.
 fn is_dotted_quad(ip: &str) -> bool {
     let mut groups = 0;
-    ip.split('.').all(|g| {
+    ip.as_bytes().split(|b| *b == b'.').all(|g| {
         groups += 1;
-        (1..=3).contains(&g.len()) && g.bytes().all(|b| b.is_ascii_digit())
+        (1..=3).contains(&g.len()) && g.iter().all(u8::is_ascii_digit)
     }) && groups == 4
 }
 

@@ -13,6 +13,10 @@ use crate::protocol::digest::BUCKETS;
 
 /// While Ready, changed buckets are written so long after the last time.
 pub const ROUND_PERIOD_MS: u64 = 10_000;
+/// A round is followed by a rest of so many times what it took, …
+const REST_TIMES: u64 = 4;
+/// … within these bounds: with what is written every few minutes a start would find nothing fresh.
+const REST_MS: std::ops::RangeInclusive<u64> = 5_000..=30_000;
 /// The clock's mark on disk is so far ahead of the clock.
 pub const MARK_AHEAD_MS: u64 = 10_000;
 /// When less is left of that, a new one is written.
@@ -24,6 +28,11 @@ pub const LEAP_MS: u64 = 20;
 const LATE_BEAT_MS: u64 = 1_000;
 
 const _: () = assert!(MARK_LEFT_MS < MARK_AHEAD_MS);
+
+/// How long nothing is written after a round that took so long: where all of a large registry changes, a round has all of it to write.
+pub fn rest_ms(took_ms: u64) -> u64 {
+    (took_ms * REST_TIMES).clamp(*REST_MS.start(), *REST_MS.end())
+}
 
 /// What a bucket holds, as far as writing it is concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,6 +163,11 @@ mod tests {
     const FULL: Survey = Survey { services: 1, restless: false };
     const RESTLESS: Survey = Survey { services: 1, restless: true };
     const EMPTY: Survey = Survey { services: 0, restless: false };
+
+    #[test]
+    fn a_long_round_is_followed_by_a_longer_rest_but_not_for_ever() {
+        assert_eq!([0, 1_000, 1_250, 2_000, 60_000].map(rest_ms), [5_000, 5_000, 5_000, 8_000, 30_000]);
+    }
 
     #[test]
     fn a_bucket_is_written_when_it_changed_and_until_it_is_done() {

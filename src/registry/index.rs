@@ -53,7 +53,12 @@ impl<H, X: Default> Index<H, X> {
 
     /// A cell whose service has this hash: what beat batches name services by.
     pub fn get_hash(&self, hash: u64) -> Option<Arc<Cell<H, X>>> {
-        self.cells.pin().get(&ByHash(hash)).cloned()
+        self.with_hash(hash, Arc::clone)
+    }
+
+    /// A look at such a cell.
+    pub fn with_hash<R>(&self, hash: u64, look: impl FnOnce(&Arc<Cell<H, X>>) -> R) -> Option<R> {
+        self.cells.pin().get(&ByHash(hash)).map(look)
     }
 
     pub fn len(&self) -> usize {

@@ -63,7 +63,7 @@ impl<'a> Agent<'a> {
         let kind = known.map_or(AgentKind::Unknown, |(_, kind)| *kind);
         let version = match kind {
             AgentKind::Unknown => Version::default(),
-            _ => text.split_once(":v").map_or(Version::default(), |(_, version)| Version::read(version)),
+            _ => text.as_bytes().windows(2).position(|pair| pair == b":v").map_or(Version::default(), |at| Version::read(&text[at + 2..])),
         };
         Agent { text, kind, version }
     }
@@ -89,9 +89,10 @@ impl<'a> Agent<'a> {
 impl Version {
     /// Split at any of `- _ . / ; :`; the leading digits of the first three parts, 0 for a part that has none.
     pub fn read(text: &str) -> Version {
-        let mut parts = text.split(['-', '_', '.', '/', ';', ':']).map(|part| {
-            let digits = part.find(|c: char| !c.is_ascii_digit()).map_or(part, |end| &part[..end]);
-            digits.parse().unwrap_or(0)
+        let ends = |byte: &u8| matches!(byte, b'-' | b'_' | b'.' | b'/' | b';' | b':');
+        let mut parts = text.as_bytes().split(ends).map(|part| {
+            let mut digits = part.iter().take_while(|byte| byte.is_ascii_digit());
+            digits.try_fold(0u32, |number, digit| number.checked_mul(10)?.checked_add(u32::from(digit - b'0'))).unwrap_or(0)
         });
         let mut next = || parts.next().unwrap_or(0);
         Version(next(), next(), next())

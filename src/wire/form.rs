@@ -10,6 +10,7 @@
 use crate::model::error::NamingError;
 use crate::model::name::{DEFAULT_GROUP, GROUP_SEPARATOR, split_group};
 use encoding_rs::{Encoding, UTF_8};
+use memchr::{memchr, memchr2};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -120,18 +121,14 @@ impl<'a> Params<'a> {
         }
     }
 
-    fn read(&mut self, encoded: &'a [u8]) {
-        if encoded.is_empty() {
-            return;
-        }
-        for part in encoded.split(|b| *b == b'&') {
-            let (name, value) = match part.iter().position(|b| *b == b'=') {
-                Some(at) => (&part[..at], &part[at + 1..]),
-                None => (part, &part[part.len()..]),
-            };
+    fn read(&mut self, mut encoded: &'a [u8]) {
+        while !encoded.is_empty() {
+            let (part, rest) = cut(encoded, b'&');
+            let (name, value) = cut(part, b'=');
             if !name.is_empty() {
-                self.pairs.push(Pair { name, value, encoded: needs_decoding(name) });
+                self.pairs.push(Pair { name, value, encoded: memchr2(b'%', b'+', name).is_some() });
             }
+            encoded = rest;
         }
     }
 }
@@ -213,35 +210,35 @@ pub fn decode(encoded: &[u8]) -> Cow<'_, str> {
 }
 
 fn unescape(encoded: &[u8]) -> Cow<'_, [u8]> {
-    let Some(plain) = encoded.iter().position(|b| matches!(b, b'%' | b'+')) else { return Cow::Borrowed(encoded) };
-    let mut bytes = Vec::with_capacity(encoded.len());
-    bytes.extend_from_slice(&encoded[..plain]);
-    let mut rest = &encoded[plain..];
-    while let [first, after @ ..] = rest {
-        let (byte, left) = match (first, after) {
-            (b'+', _) => (b' ', after),
-            (b'%', [high, low, left @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, left),
-                _ => (b'%', after),
+    let Some(plain) = memchr2(b'%', b'+', encoded) else { return Cow::Borrowed(encoded) };
+    let digit = |bytes: &[u8], at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16));
+    // What is unescaped is never longer: it is written over its own beginning.
+    let mut bytes = encoded.to_vec();
+    let (mut from, mut to) = (plain, plain);
+    while let Some(byte) = bytes.get(from).copied() {
+        from += 1;
+        bytes[to] = match byte {
+            b'+' => b' ',
+            b'%' => match (digit(&bytes, from), digit(&bytes, from + 1)) {
+                (Some(high), Some(low)) => {
+                    from += 2;
+                    (high << 4 | low) as u8
+                }
+                _ => b'%',
             },
-            (plain, _) => (*plain, after),
+            plain => plain,
         };
-        bytes.push(byte);
-        rest = left;
+        to += 1;
     }
+    bytes.truncate(to);
     Cow::Owned(bytes)
 }
 
-fn needs_decoding(encoded: &[u8]) -> bool {
-    encoded.iter().any(|b| matches!(b, b'%' | b'+'))
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+/// What is before and after the first such byte; nothing after it if there is none.
+fn cut(bytes: &[u8], at: u8) -> (&[u8], &[u8]) {
+    match memchr(at, bytes) {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, &bytes[bytes.len()..]),
     }
 }
 

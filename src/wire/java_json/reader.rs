@@ -1,6 +1,7 @@
 //! Reads the text from left to right, once; see the parent module for what passes.
 
 use super::{DEPTH_MAX, Json, Members};
+use memchr::memchr2;
 use std::borrow::Cow;
 
 /// What a beat has, so that its members are put into memory that need not grow.
@@ -171,7 +172,7 @@ impl<'a> Reader<'a> {
     /// The text up to the quote or a backslash. Control characters pass, as they do in Nacos.
     fn until(&mut self, quote: u8) -> Result<&'a str, String> {
         let rest = &self.text[self.at..];
-        let Some(len) = rest.bytes().position(|b| b == quote || b == b'\\') else {
+        let Some(len) = memchr2(quote, b'\\', rest.as_bytes()) else {
             self.at = self.text.len();
             return Err(self.expected("the closing quote of a string"));
         };
