@@ -119,7 +119,7 @@ fn nodes_that_start_together_level_with_each_other() {
 #[test]
 fn who_turns_ready_beside_us_heard_nobody_either() {
     check("begin; b warming; c warming; b last; b ready; c last", expect!["WARMING@0 b0 c0 judge@0!"]);
-    check("begin; b warming; c ready; c last; b last; b ready", expect!["WARMING@0 c0 b0 judge@0"]);
+    check("begin; b warming; c ready; c last; b last; b ready", expect!["WARMING@0 b0 c0 judge@0"]);
 }
 
 #[test]
