@@ -176,7 +176,7 @@ async fn what_a_peer_may_not_send_is_refused_whole(node: &Node) {
     let good = entry("10.0.0.7", 80, "DEFAULT", 1, 9);
     let bad = [
         (entry("", 80, "DEFAULT", 1, 9), 9),
-        (entry("10.0.0.8", -1, "DEFAULT", 1, 9), 9),
+        (entry("10.0.0.8\\u0007", 80, "DEFAULT", 1, 9), 9),
         (entry("10.0.0.8", 80, "a b", 1, 9), 9),
         (entry("10.0.0.8", 80, "DEFAULT", 2, 9), 9),
         (entry("10.0.0.8", 80, "DEFAULT", 1, day_ahead), 9),

@@ -9,7 +9,8 @@ use headcount::model::name::ServiceKey;
 use places::Census;
 use rand::Rng;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use world::World;
 
 #[path = "sim/clients.rs"]
@@ -97,14 +98,14 @@ fn the_promise_holds() {
     let seconds = number("HEADCOUNT_SIM_SECONDS");
     let seeds = number("HEADCOUNT_SIM_SEEDS").unwrap_or(if seconds.is_some() { u64::MAX } else { SEEDS });
     let first = number("HEADCOUNT_SIM_FIRST").unwrap_or(1);
-    let (next, late) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (next, end) = (AtomicU64::new(0), seconds.map(|seconds| now() + Duration::from_secs(seconds)));
     let found = Mutex::new((0u64, Census::default(), Vec::new()));
     std::thread::scope(|threads| {
         for _ in 0..number("HEADCOUNT_SIM_THREADS").unwrap_or(THREADS) {
             threads.spawn(|| {
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= seeds || late.load(Ordering::Relaxed) {
+                    if n >= seeds || end.is_some_and(|end| now() >= end) {
                         return;
                     }
                     let seed = first + n;
@@ -119,11 +120,6 @@ fn the_promise_holds() {
                 }
             });
         }
-        if let Some(seconds) = seconds {
-            let span = std::time::Duration::from_secs(seconds);
-            let late = &late;
-            threads.spawn(move || wait_then_set(span, late));
-        }
     });
     let (ran, census, failed) = found.into_inner().expect("no seed panics with the lock");
     println!("{ran} seeds from {first}, {} violated: {census}", failed.len());
@@ -131,9 +127,8 @@ fn the_promise_holds() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "real seconds are what was asked for")]
-fn wait_then_set(span: std::time::Duration, late: &AtomicBool) {
-    std::thread::sleep(span);
-    late.store(true, Ordering::Relaxed);
+fn now() -> Instant {
+    Instant::now()
 }
 
 #[test]
