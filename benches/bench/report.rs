@@ -76,7 +76,7 @@ pub fn number(value: f64) -> String {
 }
 
 const BAR: usize = 16;
-const LEFT: usize = 210;
+const LEFT: usize = 300;
 const WIDE: usize = 520;
 const COLOURS: [&str; 4] = ["#b8c0cc", "#2f6fde", "#e08a2e", "#6a9f58"];
 

@@ -86,6 +86,7 @@ fn beating(instances: u64, settings: &Settings) -> io::Result<Vec<String>> {
     let crowd = Crowd { name: "beating", services: instances / 10, instances: 10 };
     load::send(node.addr, crowd.register(settings.headers), crowd.size())?;
     let requests = [crowd.beat(settings.headers)];
+    load::send(node.addr, crowd.beat(settings.headers), crowd.size())?; // each client's first is read, those after it are known
     let cpu = node.cpu();
     let rate = Some(instances / BEAT_PERIOD_S);
     let plan = Plan { to: node.addr, connections: 200, requests: &requests, first: 0, until: Until::After(SPAN), rate, churn: false };

@@ -24,6 +24,8 @@ const HEAL_MS: u64 = 15_000;
 /// A dead client: unhealthy and gone by then, when nothing fails, and when something does.
 const CALM_MS: (u64, u64) = (17_000, 32_000);
 const ROUGH_MS: (u64, u64) = (25_000, 40_000);
+/// Who has just become Ready may have missed beats: it puts a deadline off by 4 s, and shows a judgement a second later.
+const PUT_OFF_MS: u64 = 5_000;
 /// What was there for so long is in every snapshot: one in 10 s, on a slow disk.
 const KEPT_MS: u64 = 25_000;
 /// What was written this shortly before a crash may be on no disk; and how long beats may take to repair that.
@@ -245,6 +247,8 @@ impl World {
         }
         let calm = self.weather.is_fair() && self.weather.last_fault + 15_000 <= dead_at;
         let (unhealthy_ms, gone_ms) = if calm { CALM_MS } else { ROUGH_MS };
+        let puts_off = self.memory.ready_since[node].is_some_and(|since| since + PUT_OFF_MS > self.now);
+        let unhealthy_ms = if puts_off { gone_ms } else { unhealthy_ms };
         let since = dead_at.max(self.memory.alone_at[node]);
         let ms = self.now - since;
         let late = ms > gone_ms || ms > unhealthy_ms && shown == Some(State::Healthy);
