@@ -24,8 +24,6 @@ const HEAL_MS: u64 = 15_000;
 /// A dead client: unhealthy and gone by then, when nothing fails, and when something does.
 const CALM_MS: (u64, u64) = (17_000, 32_000);
 const ROUGH_MS: (u64, u64) = (25_000, 40_000);
-/// Who has just become Ready may have missed beats: it puts a deadline off by 4 s, and shows a judgement a second later.
-const PUT_OFF_MS: u64 = 5_000;
 /// What was there for so long is in every snapshot: one in 10 s, on a slow disk.
 const KEPT_MS: u64 = 25_000;
 /// What was written this shortly before a crash may be on no disk; and how long beats may take to repair that.
@@ -33,8 +31,6 @@ const UNWRITTEN_MS: u64 = 14_000;
 const REPAIR_MS: u64 = 45_000;
 /// How long after all nodes went down this is looked for.
 const BLACKOUT_MS: u64 = 60_000;
-/// Whoever was Ready for as long was so while this node levelled.
-const WARM_MS: u64 = 5_000;
 /// What a client may lose to a slow or lossy network before it is known everywhere.
 const ROUGH_FIRST_MS: u64 = 10_000;
 
@@ -45,7 +41,7 @@ pub struct Memory {
     registers: BTreeMap<(usize, u64, usize), Registers>,
     /// Of each process and service.
     last_ref: BTreeMap<(usize, u64, usize), u64>,
-    /// When a node last became Ready with nobody to level with who had been Ready for a while.
+    /// When a node last became Ready with nobody to level with who had been Ready when it began to: who beat before, nobody could say.
     pub alone_at: Vec<u64>,
     /// Of each node: Ready since.
     ready_since: Vec<Option<u64>>,
@@ -128,9 +124,10 @@ impl World {
         self.memory.alone_at.resize(self.nodes(), 0);
         self.memory.ready_since.resize(self.nodes(), None);
         for at in 0..self.nodes() {
+            let began = self.slots[at].started_at.max(self.slots[at].woke_at);
             let company = |other: usize| {
                 other != at
-                    && self.memory.ready_since[other].is_some_and(|since| since + WARM_MS <= self.now)
+                    && self.memory.ready_since[other].is_some_and(|since| since <= began)
                     && self.is_settled(self.model.ways[other][at])
                     && self.is_settled(self.model.ways[at][other])
             };
@@ -247,8 +244,6 @@ impl World {
         }
         let calm = self.weather.is_fair() && self.weather.last_fault + 15_000 <= dead_at;
         let (unhealthy_ms, gone_ms) = if calm { CALM_MS } else { ROUGH_MS };
-        let puts_off = self.memory.ready_since[node].is_some_and(|since| since + PUT_OFF_MS > self.now);
-        let unhealthy_ms = if puts_off { gone_ms } else { unhealthy_ms };
         let since = dead_at.max(self.memory.alone_at[node]);
         let ms = self.now - since;
         let late = ms > gone_ms || ms > unhealthy_ms && shown == Some(State::Healthy);

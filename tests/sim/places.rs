@@ -44,6 +44,8 @@ pub struct Slot {
     pub shaken_at: u64,
     /// When it last went on after it stood still.
     pub woke_at: u64,
+    /// When the process here began.
+    pub started_at: u64,
     /// When processes died here.
     pub deaths: Vec<u64>,
     pub disk: MemoryDisk,
@@ -142,6 +144,7 @@ impl World {
             return;
         }
         slot.life += 1;
+        slot.started_at = self.now;
         slot.tag += 1;
         slot.clock.tell(self.now);
         let birth = Birth {

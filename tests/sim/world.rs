@@ -122,6 +122,7 @@ impl World {
             tag: 0,
             shaken_at: 0,
             woke_at: 0,
+            started_at: 0,
             deaths: Vec::new(),
             disk: MemoryDisk::default(),
             boot: 0,
