@@ -69,7 +69,7 @@ fn masked(node: &Process, answer: &[u8]) -> String {
     let masks = [
         (r"date: [^\r]*", "date: …"),
         (r"\b1[0-9]{12}\b", "<ms>"),
-        (r"\d{4}-\d\d-\d\dT[0-9:.]+(Z|\+0000)", "<time>"),
+        (r"\d{4}-\d\d-\d\d[T ][0-9:.]{8,}(Z|\+0000)?", "<time>"),
         (r#""(cpu|load|mem)":[0-9.E-]+"#, "\"$1\":…"),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uuid>"),
         (r#"(Bearer |accessToken":"|process: |digest: )[0-9a-f]{16,32}"#, "$1<random>"),
