@@ -31,6 +31,8 @@ const UNWRITTEN_MS: u64 = 14_000;
 const REPAIR_MS: u64 = 45_000;
 /// How long after all nodes went down this is looked for.
 const BLACKOUT_MS: u64 = 60_000;
+/// Who has been Ready for as long is known to be.
+const WARM_MS: u64 = 5_000;
 /// What a client may lose to a slow or lossy network before it is known everywhere.
 const ROUGH_FIRST_MS: u64 = 10_000;
 
@@ -127,7 +129,7 @@ impl World {
             let began = self.slots[at].started_at.max(self.slots[at].woke_at);
             let company = |other: usize| {
                 other != at
-                    && self.memory.ready_since[other].is_some_and(|since| since <= began)
+                    && self.memory.ready_since[other].is_some_and(|since| since <= began && since + WARM_MS <= self.now)
                     && self.is_settled(self.model.ways[other][at])
                     && self.is_settled(self.model.ways[at][other])
             };
