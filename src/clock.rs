@@ -1,4 +1,4 @@
-//! The only file that reads time. tokio's clock is underneath, so a paused runtime pauses us too.
+//! The only file that reads time.
 
 use crate::model::time::{Millis, Uptime};
 use std::sync::Arc;
@@ -10,15 +10,16 @@ pub const CLOCK_BEGINS: Millis = Millis(48 * 60 * 60 * 1000);
 
 /// A process's monotonic timer. Cheap to clone; all clones tell the same time.
 ///
-/// The system's timer stands while the machine is suspended; what it lost is made up for when a pause is noticed, or silence would
-/// look younger than it is and stamps would fall behind those of other nodes.
+/// It goes on while the machine is suspended, as the one underneath timeouts does not: silence would look younger than it is, and
+/// stamps fall behind those of other nodes.
 #[derive(Clone, Debug)]
 pub struct Clock {
+    /// The moment it began at, by what measures it: ms since the machine was started, …
+    up_at_origin: u64,
+    /// … or the runtime's clock.
     origin: tokio::time::Instant,
     wall_at_origin: u64,
     machine: Machine,
-    /// What the timer has lost, ms.
-    lost: Arc<AtomicU64>,
 }
 
 /// Who says what the wall time is, and for how long the machine has been up.
@@ -26,7 +27,7 @@ pub struct Clock {
 enum Machine {
     /// The one this process runs on, in this start of it.
     Own(Option<Arc<str>>),
-    /// The wall time goes on evenly from where it began; nobody knows of a machine.
+    /// Nobody knows of a machine: the runtime's clock, which tests move, is all there is.
     Even,
     Told(ToldMachine),
 }
@@ -44,33 +45,33 @@ pub struct ToldMachine {
 impl Clock {
     /// The clock of a real process.
     pub fn system() -> Clock {
-        Clock { machine: Machine::Own(boot_id()), ..Clock::beginning_at(wall_now()) }
+        Clock { machine: Machine::Own(boot_id()), up_at_origin: boot_ms(), ..Clock::beginning_at(wall_now()) }
     }
 
     /// A clock on a simulated machine.
     pub fn told_by(machine: ToldMachine) -> Clock {
-        let begins = machine.wall.load(Ordering::Acquire);
-        Clock { machine: Machine::Told(machine), ..Clock::beginning_at(begins) }
+        let (begins, up_at_origin) = (machine.wall.load(Ordering::Acquire), machine.up_ms.load(Ordering::Acquire));
+        Clock { machine: Machine::Told(machine), up_at_origin, ..Clock::beginning_at(begins) }
     }
 
     /// A clock whose wall time begins at `wall` (epoch ms), whatever the machine says: for simulated skew.
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads time")]
     pub fn beginning_at(wall: u64) -> Clock {
-        Clock { origin: tokio::time::Instant::now(), wall_at_origin: wall, machine: Machine::Even, lost: Arc::default() }
+        Clock { up_at_origin: 0, origin: tokio::time::Instant::now(), wall_at_origin: wall, machine: Machine::Even }
     }
 
     /// Now, on the monotonic timer.
     pub fn now(&self) -> Millis {
-        CLOCK_BEGINS + self.elapsed_ms() + self.lost.load(Ordering::Acquire)
-    }
-
-    /// So much has passed since this clock began, suspension included: the timer is put right if it has lost some of it.
-    pub fn catch_up(&self, passed_ms: u64) {
-        self.lost.fetch_max(passed_ms.saturating_sub(self.elapsed_ms()), Ordering::AcqRel);
+        CLOCK_BEGINS + self.elapsed_ms()
     }
 
     fn elapsed_ms(&self) -> u64 {
-        self.origin.elapsed().as_millis() as u64
+        let up_ms = match &self.machine {
+            Machine::Own(_) => boot_ms(),
+            Machine::Even => return self.origin.elapsed().as_millis() as u64,
+            Machine::Told(machine) => machine.up_ms.load(Ordering::Acquire),
+        };
+        up_ms.saturating_sub(self.up_at_origin)
     }
 
     /// The wall time (epoch ms) that `Clock::now` began at.
@@ -82,7 +83,7 @@ impl Clock {
     pub fn wall(&self) -> u64 {
         match &self.machine {
             Machine::Own(_) => wall_now(),
-            Machine::Even => self.wall_at_origin + self.origin.elapsed().as_millis() as u64,
+            Machine::Even => self.wall_at_origin + self.elapsed_ms(),
             Machine::Told(machine) => machine.wall.load(Ordering::Acquire),
         }
     }
@@ -113,4 +114,21 @@ pub fn wall_now() -> u64 {
 pub fn boot_ms() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     now.tv_sec.unsigned_abs() * 1_000 + now.tv_nsec.unsigned_abs() / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_timer_goes_on_while_its_machine_sleeps() {
+        let machine = ToldMachine { wall: Arc::default(), boot: "a".into(), up_ms: Arc::new(AtomicU64::new(1_000)) };
+        let (up_ms, clock) = (machine.up_ms.clone(), Clock::told_by(machine));
+        assert_eq!(clock.now(), CLOCK_BEGINS);
+        up_ms.fetch_add(2_500, Ordering::AcqRel); // the runtime's clock stands meanwhile
+        assert_eq!(clock.now(), CLOCK_BEGINS + 2_500);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(clock.now(), CLOCK_BEGINS + 2_500, "and is not counted on top");
+    }
 }

@@ -340,7 +340,7 @@ mod tests {
     async fn a_request_whose_body_ends_after_a_pause_is_not_taken() {
         let (config, machine) = (Config::for_test(0), Arc::new(AtomicU64::new(1_000)));
         let mut realm = Realm::new(1, 1, Clock::system(), rules(&config));
-        realm.pause = Arc::new(PauseWatch::told_by(machine.clone(), realm.clock.clone()));
+        realm.pause = Arc::new(PauseWatch::told_by(machine.clone()));
         let realm = Arc::new(realm);
         let core = Core::start(CoreParts {
             link: Rc::new(HttpLink::new(&config, 1, Rc::new(|| 0))),

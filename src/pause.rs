@@ -3,7 +3,7 @@
 //! A thread of its own writes the time a few times a second; whoever is about to believe what waited in a socket compares. Each
 //! pause begins an *epoch*: what was opened or asked in an earlier one is neither evidence nor a write.
 
-use crate::clock::{Clock, boot_ms};
+use crate::clock::boot_ms;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,8 +19,6 @@ const BACKLOG_MS: u64 = 1_000;
 pub struct PauseWatch {
     /// Ms since the machine was started, where it is not the system that says so.
     told: Option<Arc<AtomicU64>>,
-    /// The timer to put right after a pause, and when it began, ms since the machine was started.
-    timer: Option<(Clock, u64)>,
     ticked: AtomicU64,
     epoch: AtomicU64,
     /// The longest gap nobody has dealt with yet, ms; 0: none.
@@ -31,17 +29,10 @@ pub struct PauseWatch {
 }
 
 impl PauseWatch {
-    /// Puts this timer, which has just begun, right after each pause.
-    pub fn of(timer: Clock) -> PauseWatch {
-        PauseWatch { timer: Some((timer, boot_ms())), ..PauseWatch::default() }
-    }
-
-    /// As [`of`](Self::of), by a clock that others move: for worlds where a process cannot be stopped for real. Who moves it calls
-    /// [`tick`](Self::tick).
-    pub fn told_by(machine: Arc<AtomicU64>, timer: Clock) -> PauseWatch {
-        let now = machine.load(Ordering::Acquire);
-        let (ticked, watched) = (AtomicU64::new(now), AtomicBool::new(true));
-        PauseWatch { told: Some(machine), timer: Some((timer, now)), ticked, watched, ..PauseWatch::default() }
+    /// By a clock that others move: for worlds where a process cannot be stopped for real. Who moves it calls [`tick`](Self::tick).
+    pub fn told_by(machine: Arc<AtomicU64>) -> PauseWatch {
+        let (ticked, watched) = (AtomicU64::new(machine.load(Ordering::Acquire)), AtomicBool::new(true));
+        PauseWatch { told: Some(machine), ticked, watched, ..PauseWatch::default() }
     }
 
     fn boot_ms(&self) -> u64 {
@@ -89,15 +80,7 @@ impl PauseWatch {
         let gap = now.saturating_sub(ticked);
         if gap > PAUSE_MS && self.ticked.compare_exchange(ticked, now, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             self.woke.store(now, Ordering::Release);
-            self.put_right(now);
             self.begin_epoch(gap);
-        }
-    }
-
-    /// A suspension too short for a pause is missing on the timer all the same.
-    fn put_right(&self, now: u64) {
-        if let Some((timer, began)) = &self.timer {
-            timer.catch_up(now.saturating_sub(*began));
         }
     }
 
@@ -105,7 +88,6 @@ impl PauseWatch {
     pub fn tick(&self) {
         let now = self.boot_ms();
         self.notice(now);
-        self.put_right(now);
         self.ticked.fetch_max(now, Ordering::AcqRel);
     }
 }
@@ -169,24 +151,5 @@ mod tests {
         assert_eq!((watch.gap(), watch.gap()), (Some(3_001), Some(3_001)));
         watch.dealt_with(3_001);
         assert_eq!((watch.gap(), watch.is_pending()), (None, false));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_timer_that_stood_with_its_machine_is_put_right() {
-        let (machine, timer) = (Arc::new(AtomicU64::new(1_000)), Clock::beginning_at(0));
-        let watch = PauseWatch::told_by(machine.clone(), timer.clone());
-        let began = timer.now();
-        tokio::time::advance(Duration::from_secs(2)).await;
-        machine.store(1_000 + 2_000 + 20_000, Ordering::Release); // asleep for 20 s, and the timer with it
-        assert_eq!(timer.now().since(began), 2_000);
-        watch.tick();
-        assert_eq!((timer.now().since(began), watch.gap()), (22_000, Some(22_000)));
-        machine.fetch_add(2_500, Ordering::AcqRel); // asleep for less than a pause
-        watch.tick();
-        assert_eq!((timer.now().since(began), watch.epoch()), (24_500, 1));
-        tokio::time::advance(Duration::from_secs(30)).await; // stopped for 30 s, while the timer went on
-        machine.fetch_add(30_000, Ordering::AcqRel);
-        watch.tick();
-        assert_eq!(timer.now().since(began), 54_500);
     }
 }

@@ -1,6 +1,7 @@
 //! The promise, by simulation: real actors and machines, a fake link, fake clients, virtual time, faults from a seed.
 //!
-//! `cargo test --test sim` runs [`SEEDS`] seeds. `HEADCOUNT_SIM_SEED=7` runs one and tells what happened in it;
+//! `cargo test --test sim` runs [`SEEDS`] seeds. `HEADCOUNT_SIM_SEED=7` runs one and tells what happened in it (`RUST_LOG=debug`:
+//! and what the nodes say);
 //! `HEADCOUNT_SIM_SEEDS=n` runs so many; `HEADCOUNT_SIM_SECONDS=180` runs seeds for that long (both: what ends first);
 //! `HEADCOUNT_SIM_FIRST=n` begins elsewhere, `HEADCOUNT_SIM_THREADS=n` takes so many threads.
 
@@ -41,7 +42,6 @@ const THREADS: u64 = 2;
 struct Outcome {
     trace: u64,
     violations: Vec<String>,
-    log: Vec<String>,
     census: Census,
 }
 
@@ -74,7 +74,7 @@ fn run(seed: u64, tells: bool) -> Outcome {
     if world.violations.is_empty() {
         world.check_converged();
     }
-    Outcome { trace: world.trace(), violations: world.violations, log: world.log, census: world.census }
+    Outcome { trace: world.trace(), violations: world.violations, census: world.census }
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -90,8 +90,8 @@ fn complaint(seed: u64, outcome: &Outcome) -> String {
 #[test]
 fn the_promise_holds() {
     if let Some(seed) = number("HEADCOUNT_SIM_SEED") {
+        _ = env_logger::builder().format_timestamp(None).target(env_logger::Target::Stdout).try_init();
         let outcome = run(seed, true);
-        outcome.log.iter().for_each(|line| println!("{line}"));
         assert!(outcome.violations.is_empty(), "{}", complaint(seed, &outcome));
         return;
     }

@@ -83,8 +83,8 @@ impl Desk {
         lists.into_iter().filter_map(Result::ok).flatten().map(row).collect()
     }
 
-    /// As [`subscribers`](Self::subscribers), of all nodes that answer in time. A client asks one node after another, so whom this node pushes to
-    /// is not told of again; with several lists of clusters it is several subscribers of one node, and stays so.
+    /// As [`subscribers`](Self::subscribers), of all nodes that answer in time. A client asks one node after another, so whom this
+    /// node pushes to is not told of again; with several lists of clusters it is several subscribers of one node, and stays so.
     pub async fn subscribers_anywhere(&self, key: &ServiceKey) -> Vec<SubscriberRow> {
         let (ours, theirs) = tokio::join!(self.subscribers(key), self.syncer.send(AskSubscribers(key.clone())));
         let known: BTreeSet<SubscriberRow> = ours.iter().cloned().collect();

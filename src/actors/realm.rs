@@ -110,7 +110,7 @@ impl Realm {
             peers: ArcSwap::default(),
             status: ArcSwap::default(),
             status_moved: Notify::new(),
-            pause: Arc::new(PauseWatch::of(clock.clone())),
+            pause: Arc::new(PauseWatch::default()),
             snapshot: ArcSwap::default(),
             clock,
             noted: NotedBeats::default(),

@@ -83,6 +83,11 @@ impl RosterActor {
     }
 
     fn on(&mut self, event: roster::Event, ctx: &mut Context<Self>) {
+        self.notice_pause(ctx);
+        self.take(event, ctx);
+    }
+
+    fn take(&mut self, event: roster::Event, ctx: &mut Context<Self>) {
         let now = self.realm.clock.now();
         for effect in self.roster.on(event, now) {
             self.run(effect, ctx);
@@ -92,6 +97,11 @@ impl RosterActor {
     }
 
     fn warm(&mut self, event: warmup::Event, ctx: &mut Context<Self>) {
+        self.notice_pause(ctx);
+        self.warm_up(event, ctx);
+    }
+
+    fn warm_up(&mut self, event: warmup::Event, ctx: &mut Context<Self>) {
         let now = self.realm.clock.now();
         for effect in self.warmup.on(event, now) {
             self.run_warmup(effect, ctx);
@@ -107,7 +117,7 @@ impl RosterActor {
             OwnershipChanged(ownership) => return self.realm.ownership.store(Arc::new(ownership.clone())),
             CutOff { for_ms } => {
                 warn!(for_ms; "cut off from all others for long: what is here may have been deleted there");
-                return self.warm(warmup::Event::CutOff, ctx);
+                return self.warm_up(warmup::Event::CutOff, ctx);
             }
             AddressConflict { address, id } => debug!(address:% = address, id; "another process answers at this address"),
             Stranger(address) => warn!(address:% = address; "a node that is not in our member list has us in its own"),
@@ -119,7 +129,7 @@ impl RosterActor {
             RootDiffers { peer, for_ms } => debug!(peer:% = peer, for_ms; "digests differ"),
             PeerDown(peer) => {
                 info!(peer:% = peer; "peer down");
-                self.warm(warmup::Event::Down(peer.clone()), ctx);
+                self.warm_up(warmup::Event::Down(peer.clone()), ctx);
             }
         }
         tell(&self.syncer.clone().recipient(), PeerSaid(effect), &self.realm.metrics.mail_dropped);
@@ -154,6 +164,8 @@ impl RosterActor {
             }
             warmup::Effect::Judge { nobody_heard } => {
                 let now = self.realm.clock.now();
+                let (level, of) = self.warmup.levelled();
+                debug!(level, of, nobody_heard; "level: judges who is silent");
                 if nobody_heard {
                     for effect in self.roster.on(roster::Event::NobodyHeard, now) {
                         self.run(effect, ctx);
@@ -295,20 +307,19 @@ impl RosterActor {
         let wait = due.since(now).min(roster::HEARTBEAT_PERIOD_MS);
         let timer = ctx.run_later(Duration::from_millis(wait), |actor, ctx| {
             actor.timer = None;
-            if let Some(gap_ms) = actor.realm.pause.gap() {
-                actor.paused(gap_ms, ctx);
-                actor.realm.pause.dealt_with(gap_ms);
-            }
             actor.on(roster::Event::Tick, ctx);
             actor.warm(warmup::Event::Tick, ctx);
         });
         self.timer = Some((now + wait, timer));
     }
 
-    fn paused(&mut self, gap_ms: u64, ctx: &mut Context<Self>) {
+    /// Before anything else: what came since is not to be taken as if no time had passed.
+    fn notice_pause(&mut self, ctx: &mut Context<Self>) {
+        let Some(gap_ms) = self.realm.pause.gap() else { return };
         warn!(gap_ms; "this process stood still: it serves again when it is level with its peers");
-        self.on(roster::Event::Paused, ctx);
-        self.warm(warmup::Event::Paused { gap_ms }, ctx);
+        self.take(roster::Event::Paused, ctx);
+        self.warm_up(warmup::Event::Paused { gap_ms }, ctx);
+        self.realm.pause.dealt_with(gap_ms);
     }
 
     /// Who there is to level with: everybody listed but this node.

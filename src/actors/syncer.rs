@@ -3,8 +3,8 @@
 //! ```text
 //! ServiceChanged ─▶ Outbox ─ cut from views ─▶ PUT datum ─┐
 //! beats heard ────▶ BeatQueue ──────────────▶ POST beats ─┼─▶ PeerLink ─▶ peer        one of each a peer, one call in flight each
-//! RootDiffers ────▶ Round ── buckets, keys, entries ──────┘
-//! BeatsUnknown ───▶
+//! RootDiffers ──┬─▶ Round ── buckets, keys, entries ──────┘
+//! BeatsUnknown ─┘
 //! inbound datum, pages, exchanged entries ─▶ Merge ─▶ ServiceActors
 //! ```
 //! A peer that hangs delays nobody but itself. Losing any message delays; the digest rounds alone converge.

@@ -193,9 +193,9 @@ pub fn in_utf8(form: &[u8], charset: &str) -> Option<Vec<u8>> {
         }
     };
     let escaped = |encoded: &[u8]| text(encoded).map(|text| utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string());
-    let pair = |pair: &[u8]| match pair.iter().position(|b| *b == b'=') {
-        Some(at) => Some([escaped(&pair[..at])?, escaped(&pair[at + 1..])?].join("=")),
-        None => escaped(pair),
+    let pair = |pair: &[u8]| {
+        let (name, value) = cut(pair, b'=');
+        Some([escaped(name)?, escaped(value)?].join("="))
     };
     let pairs: Option<Vec<String>> = form.split(|b| *b == b'&').map(pair).collect();
     Some(pairs?.join("&").into_bytes())

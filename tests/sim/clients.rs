@@ -230,8 +230,8 @@ impl World {
         let Slot { tag, life, clock, .. } = &self.slots[node];
         // What a node decides that has lost count of time may come before what was decided elsewhere long ago: it counts for nothing.
         let (tag, life) = if clock.lost { (Seen::NEVER, Seen::NEVER) } else { (*tag, *life) };
-        let (alone, counts) = (!self.has_company(node), !clock.lost);
-        let seen = Seen { now: self.now, node, tag, life, heals: false, alone };
+        let counts = !clock.lost;
+        let seen = Seen { now: self.now, node, tag, life, heals: false };
         let on = self.clients[client].on;
         match (&ask.what, answer) {
             (What::Register(r), Answer::Done) => self.model.registered(client, r.weight, on, seen),

@@ -12,8 +12,6 @@ pub struct Seen {
     pub life: u64,
     /// It was a beat, which heals; a registration only lists.
     pub heals: bool,
-    /// Nobody else could be told.
-    pub alone: bool,
 }
 
 impl Seen {
@@ -32,8 +30,6 @@ pub struct Truth {
     pub registered: bool,
     /// Since when it has been registered without a break.
     pub since: u64,
-    /// Who took the registration, or the beat that was one.
-    pub born: Seen,
     /// Beats and registrations taken lately.
     pub accepts: Vec<Seen>,
     pub left: Option<Seen>,
@@ -45,6 +41,27 @@ pub struct Truth {
     pub ended: Stamp,
     /// The record's weight as written last, and before that.
     pub writes: Vec<(f64, Seen)>,
+    /// Of each node: whether it knows of the registration, which is the later one than `ended`.
+    pub known: Vec<Known>,
+}
+
+/// What one node knows of a registration: it took it, or whoever knew had the time to tell it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// The process there knows.
+    pub here: bool,
+    /// So does its disk.
+    pub kept: bool,
+    /// Knows, and has been Ready, without a break since.
+    pub since: Option<u64>,
+}
+
+impl Known {
+    /// The process is gone; `kept`: the disk is not.
+    pub fn dies(&mut self, kept: bool) {
+        let kept = self.kept && kept;
+        *self = Known { here: kept, kept, since: None };
+    }
 }
 
 /// Links as evidence goes: `[from][to]`.
@@ -88,7 +105,8 @@ impl Model {
     }
 
     pub fn add(&mut self) {
-        self.truths.push(Truth::default());
+        let known = vec![Known::default(); self.ways.len()];
+        self.truths.push(Truth { known, ..Truth::default() });
     }
 
     pub fn begins(&mut self, at: usize, now: u64) {
@@ -127,6 +145,7 @@ impl Model {
         truth.registered = false;
         truth.unordered = false;
         truth.accepts.clear();
+        truth.known.fill(Known::default());
         truth.left = Some(seen);
         truth.ended = life;
     }
@@ -136,7 +155,6 @@ impl Model {
         if !truth.registered {
             truth.registered = true;
             truth.since = seen.now;
-            truth.born = seen;
         }
         if !on {
             truth.dead_at = Some(seen.now);

@@ -120,7 +120,7 @@ impl SimNode {
             let rules = RealmRules { standalone: false, ..RealmRules::default() };
             let clock = Clock::told_by(ToldMachine { wall: birth.wall, boot: birth.boot.to_string().into(), up_ms: told.clone() });
             let mut realm = Realm::new(birth.id, birth.id ^ 0x5555, clock, rules);
-            realm.pause = Arc::new(PauseWatch::told_by(told, realm.clock.clone()));
+            realm.pause = Arc::new(PauseWatch::told_by(told));
             let core = Core::start(CoreParts {
                 disk: Some(Rc::new(birth.disk)),
                 realm: Arc::new(realm),

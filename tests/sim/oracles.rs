@@ -26,9 +26,8 @@ const CALM_MS: (u64, u64) = (17_000, 32_000);
 const ROUGH_MS: (u64, u64) = (25_000, 40_000);
 /// What was there for so long is in every snapshot: one in 10 s, on a slow disk.
 const KEPT_MS: u64 = 25_000;
-/// What was written this shortly before a crash may be on no disk; and how long beats may take to repair that.
+/// What was written this shortly before a crash may be on no disk.
 const UNWRITTEN_MS: u64 = 14_000;
-const REPAIR_MS: u64 = 45_000;
 /// How long after all nodes went down this is looked for.
 const BLACKOUT_MS: u64 = 60_000;
 /// Who has been Ready for as long is known to be.
@@ -48,8 +47,6 @@ pub struct Memory {
     /// Of each node: Ready since.
     ready_since: Vec<Option<u64>>,
     pub blackout: Option<Blackout>,
-    /// When last no node ran.
-    dark_at: Option<u64>,
 }
 
 /// All nodes went down at once, with their disks, out of a calm: what had been there for long is there again.
@@ -67,6 +64,7 @@ impl World {
         self.see_ways();
         self.see_clocks();
         self.see_readiness();
+        self.see_knowledge();
         if self.weather.is_rough() {
             self.weather.last_rough = self.now;
         }
@@ -160,8 +158,7 @@ impl World {
         let rough = self.weather.last_rough + FRESH_MS > now;
         let first_ms = if rough { ROUGH_FIRST_MS } else { FIRST_MS };
         let excused = truth.left.is_some_and(|left| left.now + LEFT_MS > now)
-            || self.is_unwritten(truth)
-            || self.is_half_told(truth, node)
+            || truth.left.is_some() && (truth.unordered || !self.is_told(node, instance))
             || truth.since.max(self.slots[node].woke_at) + first_ms > now
             || truth.accepts.iter().any(|seen| self.was_shaken(seen.node) && seen.now + FRESH_MS + DEATH_MS > now);
         if excused {
@@ -182,30 +179,31 @@ impl World {
         }
     }
 
-    pub fn see_darkness(&mut self) {
-        if (0..self.nodes()).all(|at| self.running(at).is_none()) {
-            self.memory.dark_at = Some(self.now);
+    /// What nodes know of registrations, by what they hold, and by who had the time to tell them.
+    fn see_knowledge(&mut self) {
+        let now = self.now;
+        let ready_since: Vec<Option<u64>> = self.memory.ready_since.clone();
+        for instance in 0..self.clients.len() {
+            let holds = |node: usize| self.entry(node, instance).is_some_and(|entry| entry.status.life > self.model.truths[instance].ended);
+            let told: Vec<bool> = (0..self.nodes()).map(|node| self.is_told(node, instance) || holds(node)).collect();
+            for (node, known) in self.model.truths[instance].known.iter_mut().enumerate() {
+                known.here |= told[node];
+                known.since = known.since.or(Some(now)).filter(|_| known.here && ready_since[node].is_some());
+                known.kept |= known.since.is_some_and(|since| since + UNWRITTEN_MS <= now);
+            }
         }
     }
 
-    /// Another node that runs can be told of what this one decides.
-    pub fn has_company(&self, node: usize) -> bool {
-        (0..self.nodes()).any(|other| other != node && self.running(other).is_some() && self.model.ways[node][other].is_straight())
-    }
-
-    /// Registered again after a deregistration, and then whoever knew of it died before it was on disk: the deregistration may be.
-    /// A lost write; the client's beats make up for it. So it is where a node took it, or a beat that is one, that had lost count of time.
-    fn is_unwritten(&self, truth: &Truth) -> bool {
-        let soon = |at: u64| truth.since <= at && at < truth.since + UNWRITTEN_MS;
-        let died = truth.born.alone && self.slots[truth.born.node].deaths.iter().any(|at| soon(*at));
-        let dark = self.memory.dark_at.is_some_and(|at| soon(at) && self.now < at + REPAIR_MS);
-        truth.left.is_some() && (died || dark || truth.unordered)
-    }
-
-    /// Whether the deregistration may have come to this node, over a way just healed, and the registration after it not yet.
-    fn is_half_told(&self, truth: &Truth, node: usize) -> bool {
-        let is_told = |by: usize| by == node || self.is_settled(self.model.ways[by][node]);
-        truth.left.is_some_and(|left| !is_told(left.node)) && !is_told(truth.born.node)
+    /// Whether this node knows of the registration of an instance that had been deregistered, or somebody does who had the time to
+    /// tell it.
+    fn is_told(&self, node: usize, instance: usize) -> bool {
+        let known = &self.model.truths[instance].known;
+        let told = |by: usize| {
+            let ready = self.memory.ready_since[by].is_some_and(|since| since + ROUND_MS <= self.now);
+            ready && self.is_settled(self.model.ways[by][node])
+        };
+        let runs = |at: usize| self.running(at).is_some();
+        runs(node) && (0..self.nodes()).any(|by| known[by].here && runs(by) && (by == node || told(by)))
     }
 
     /// All nodes are about to go down: remembers what must be there when they are up again.

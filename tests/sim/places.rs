@@ -46,8 +46,6 @@ pub struct Slot {
     pub woke_at: u64,
     /// When the process here began.
     pub started_at: u64,
-    /// When processes died here.
-    pub deaths: Vec<u64>,
     pub disk: MemoryDisk,
     /// Counts starts of the machine, and machines; and which one the last process here began in.
     pub boot: u64,
@@ -173,6 +171,7 @@ impl World {
         let now = self.now;
         let keeps_disk = kept != Kept::Nothing;
         let disk = (!keeps_disk).then(|| self.any_disk());
+        self.model.truths.iter_mut().for_each(|truth| truth.known[at].dies(keeps_disk));
         let slot = &mut self.slots[at];
         slot.boot += u64::from(kept != Kept::Machine);
         slot.disk.crash();
@@ -186,9 +185,7 @@ impl World {
         slot.clock.lost |= slot.clock.leapt_at + UNMARKED_MS > ran_until;
         slot.tag += 1;
         slot.shaken_at = now;
-        slot.deaths.push(now);
         drop(node);
-        self.see_darkness();
         // Who waited in its sockets is refused.
         for event in std::mem::take(&mut self.slots[at].waiting) {
             self.at(now, event);
@@ -238,7 +235,6 @@ impl World {
         slot.frozen = Some((now, timer_stands_too));
         slot.tag += 1;
         slot.shaken_at = now;
-        self.see_darkness();
         self.note(|| format!("freeze node {at}"));
         true
     }

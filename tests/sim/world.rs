@@ -99,7 +99,6 @@ pub struct World {
     pub next_request: u64,
     pub census: Census,
     pub violations: Vec<String>,
-    pub log: Vec<String>,
     /// While false nobody has whims: clients only beat.
     pub restless: bool,
     pub wires: Wires,
@@ -123,7 +122,6 @@ impl World {
             shaken_at: 0,
             woke_at: 0,
             started_at: 0,
-            deaths: Vec::new(),
             disk: MemoryDisk::default(),
             boot: 0,
             booted: 0,
@@ -146,7 +144,6 @@ impl World {
             next_request: 0,
             census: Census::default(),
             violations: Vec::new(),
-            log: Vec::new(),
             restless: true,
             wires: Wires::default(),
             inbox: Rc::default(),
@@ -174,12 +171,12 @@ impl World {
         self.at(self.now + ms, event);
     }
 
-    /// Into the trace; and into the log, where one is wanted.
+    /// Into the trace; and told, where that is wanted.
     pub fn note(&mut self, text: impl FnOnce() -> String) {
         let text = text();
         self.trace = xxh3_64_with_seed(text.as_bytes(), self.trace ^ self.now);
         if self.tells {
-            self.log.push(format!("{:>8.2} {text}", self.now as f64 / 1_000.0));
+            println!("{:>8.2} {text}", self.now as f64 / 1_000.0);
         }
     }
 

@@ -51,13 +51,6 @@ impl Handler<GoodbyeCame> for RosterActor {
     }
 }
 
-impl Handler<Paused> for RosterActor {
-    type Result = ();
-    fn handle(&mut self, Paused { gap_ms }: Paused, ctx: &mut Self::Context) {
-        self.paused(gap_ms, ctx);
-    }
-}
-
 impl Handler<Drain> for RosterActor {
     type Result = ();
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) {

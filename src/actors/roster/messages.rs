@@ -70,13 +70,6 @@ pub struct GoodbyeCame {
     pub id: u64,
 }
 
-/// This process stood still for so long.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Paused {
-    pub gap_ms: u64,
-}
-
 /// The node is going: no client is served from here on; peers are told.
 #[derive(Message)]
 #[rtype(result = "()")]

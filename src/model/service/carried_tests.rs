@@ -70,3 +70,21 @@ fn a_judgement_carried_by_a_registration_stands_where_the_last_beat_is_old() {
     let _ = judge.act(|s, at| s.evidence(key(80).hash(), heard, at));
     assert_eq!(judge.states(), "80:Unhealthy");
 }
+
+#[test]
+fn a_judgement_carried_past_a_deregistration_yields_to_a_young_beat_heard_before_that() {
+    let (mut judge, mut witness) = (Node::peer(1), Node::peer(2));
+    let _ = judge.register(80);
+    let _ = witness.take(judge.versions());
+    judge.wait(20_000);
+    witness.wait(14_000);
+    let _ = witness.beat(80, false);
+    witness.wait(1_000);
+    let _ = witness.deregister(80); // which never gets to the judge
+    let _ = judge.register(80);
+    witness.wait(5_000);
+    assert_eq!((judge.states(), witness.states()), ("80:Unhealthy".to_string(), "80:Deregistered".to_string()));
+    let _ = witness.take(judge.versions());
+    let _ = judge.take(witness.versions());
+    assert_eq!((judge.states(), witness.states()), ("80:Healthy".to_string(), "80:Healthy".to_string()));
+}

@@ -69,7 +69,7 @@ impl Service {
             None => self.blank(version.key, at.now),
         };
         let ours = entry.heard.at();
-        let was_healthy = entry.status.state == State::Healthy;
+        let held_silent = matches!(entry.status.state, State::Unhealthy | State::Expired);
         let newer_record = version.stamped.order() > entry.stamped.order();
         let newer_status = version.status.order() > entry.status.order();
         if newer_record {
@@ -90,11 +90,11 @@ impl Service {
         if !newer_status {
             return self.put(entry, at);
         }
-        // With a carried judgement comes the registration as evidence, and that vetoes nothing. Who held the instance healthy, or
-        // heard it since, does, by what it heard itself.
+        // With a carried judgement comes the registration as evidence, and that vetoes nothing. Who did not hold the instance silent,
+        // or heard it since, does, by what it heard itself.
         let evidence = match version.status.is_carried() {
             false => Some(entry.heard.at()),
-            true if was_healthy || version.silence_ms.is_some_and(|ms| ours > at.now.before(ms)) => Some(ours),
+            true if !held_silent || version.silence_ms.is_some_and(|ms| ours > at.now.before(ms)) => Some(ours),
             true => None,
         };
         let judged_silent = version.status.by == By::Timeout && !first_met;

@@ -117,6 +117,7 @@ impl Roster {
     }
 
     fn heard(&mut self, address: &PeerAddr, heartbeat: Heartbeat, root: u64, now: Millis, effects: &mut Vec<Effect>) {
+        let our_list = self.members_hash();
         let Some(peer) = self.peers.get_mut(address) else { return };
         if peer.gone == Some(heartbeat.id) {
             return; // its goodbye came first
@@ -131,6 +132,8 @@ impl Roster {
         let was_ready = peer.heartbeat.as_ref().is_some_and(|known| known.status == ServerStatus::Ready);
         let turns_ready = heartbeat.status == ServerStatus::Ready && (!was_ready || restarted || was_down);
         let comes_back = was_down && !restarted && peer.heartbeat.is_some();
+        // Who starts levels with those it lists itself; us it may not know.
+        let is_a_stranger_there = (was_down || restarted) && heartbeat.members != our_list;
         if restarted {
             peer.up_since = None;
             peer.differs_since = None;
@@ -152,7 +155,7 @@ impl Roster {
             peer.differs_since = None;
         } else {
             let for_ms = now.since(*peer.differs_since.get_or_insert(now));
-            let at_once = self.status == ServerStatus::Ready && (turns_ready || comes_back);
+            let at_once = self.status == ServerStatus::Ready && (turns_ready || comes_back || is_a_stranger_there);
             if for_ms >= ROOT_DIFFERS_MS || at_once {
                 effects.push(Effect::RootDiffers { peer: address.clone(), for_ms });
             }

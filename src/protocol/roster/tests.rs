@@ -45,19 +45,20 @@ impl Script {
         }
     }
 
-    /// Steps: `b answers`, `b calls`, with `id 9`, `warming`, `draining`, `live ac`, `root 8`; `b refuses`, `b silent`,
+    /// Steps: `b answers`, `b calls`, with `id 9`, `warming`, `draining`, `live ac`, `root 8`, `lists bc`; `b refuses`, `b silent`,
     /// `b bye`; `list abc`, `pause`, `ready`, `warming`, `+1500` (ticks when due), `beats` (shows heartbeats sent from now on).
     fn step(&mut self, step: &str) {
         let words: Vec<&str> = step.split(' ').collect();
         match words[..] {
             [from, kind @ ("answers" | "calls"), ref rest @ ..] => {
-                let mut heartbeat = heartbeat(from);
+                let mut heartbeat = Heartbeat { members: self.roster.members_hash(), ..heartbeat(from) };
                 for pair in rest.chunks(2) {
                     match *pair {
                         ["id", id] => heartbeat.id = id.parse().unwrap(),
                         ["live", live] => heartbeat.live = addrs(live),
                         ["root", root] => heartbeat.root = root.parse().unwrap(),
                         ["state", status] => heartbeat.status = status.parse().unwrap(),
+                        ["lists", list] => heartbeat.members = Script::new(list).roster.members_hash(),
                         _ => panic!("{step}"),
                     }
                 }
@@ -228,6 +229,9 @@ fn who_comes_back_or_turns_ready_is_compared_with_at_once() {
     check("b answers; +4000; b answers root 8 state WARMING", expect!["up b, owners ab, suspect b, down b, owners a, up b, differs b 0"]);
     check("b answers; b answers id 9 root 8 state WARMING", expect!["up b, owners ab, restarted b, owners a"]);
     check("state WARMING; b answers root 8", expect!["owners , up b, owners b"]);
+    // Who starts reads from those it lists.
+    let lists = "b answers; b answers id 9 root 8 state WARMING lists bc; b answers id 9 root 8 state WARMING lists bc";
+    check(lists, expect!["up b, owners ab, restarted b, differs b 0, owners a"]);
     let mut turned = run("state WARMING; +300");
     turned.seen.clear();
     ["state READY", "+0"].into_iter().for_each(|step| turned.step(step));
