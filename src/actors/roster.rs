@@ -363,3 +363,6 @@ impl Actor for RosterActor {
         self.arm(ctx);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,11 @@ impl Status {
         (self.life, self.judgement)
     }
 
+    /// Judged, by whomever, to be there and not heard.
+    pub fn is_silent(&self) -> bool {
+        matches!(self.state, State::Unhealthy | State::Expired)
+    }
+
     /// A timeout's judgement of an earlier life, which a registration carried into this one: only a beat heals.
     pub fn is_carried(&self) -> bool {
         self.by == By::Timeout && self.life == self.judgement

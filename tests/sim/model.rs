@@ -48,19 +48,19 @@ pub struct Truth {
 /// What one node knows of a registration: it took it, or whoever knew had the time to tell it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known {
-    /// The process there knows.
-    pub here: bool,
+    /// Since when the process there knows.
+    pub here: Option<u64>,
     /// So does its disk.
     pub kept: bool,
-    /// Knows, and has been Ready, without a break since.
+    /// Since when it knows and has been Ready without a break.
     pub since: Option<u64>,
 }
 
 impl Known {
     /// The process is gone; `kept`: the disk is not.
-    pub fn dies(&mut self, kept: bool) {
+    pub fn dies(&mut self, kept: bool, now: u64) {
         let kept = self.kept && kept;
-        *self = Known { here: kept, kept, since: None };
+        *self = Known { here: kept.then_some(now), kept, since: None };
     }
 }
 

@@ -155,18 +155,15 @@ impl World {
             return;
         }
         let now = self.now;
-        let rough = self.weather.last_rough + FRESH_MS > now;
-        let first_ms = if rough { ROUGH_FIRST_MS } else { FIRST_MS };
         let excused = truth.left.is_some_and(|left| left.now + LEFT_MS > now)
             || truth.left.is_some() && (truth.unordered || !self.is_told(node, instance))
-            || truth.since.max(self.slots[node].woke_at) + first_ms > now
+            || truth.since.max(self.slots[node].woke_at) + self.first_ms(node, node) > now
             || truth.accepts.iter().any(|seen| self.was_shaken(seen.node) && seen.now + FRESH_MS + DEATH_MS > now);
         if excused {
             return;
         }
         let counts = truth.accepts.iter().find(|seen| {
-            let first_ms =
-                if seen.node == node || self.model.ways[seen.node][node].is_straight() { first_ms } else { first_ms.max(ROUND_MS) };
+            let first_ms = self.first_ms(seen.node, node);
             let fresh = seen.now + FRESH_MS > now && self.slots[seen.node].tag == seen.tag;
             let fresh = fresh && (seen.heals || shown.is_none_or(|state| !state.is_live()));
             let way = self.model.ways[seen.node][node];
@@ -174,9 +171,17 @@ impl World {
         });
         if let Some(seen) = counts {
             let heard_ms = now - seen.now;
-            let on = seen.node;
-            self.violate(format!("O1: node {node} shows instance {instance} as {shown:?}, which node {on} heard {heard_ms} ms ago"));
+            let known: Vec<usize> = (0..self.nodes()).filter(|at| truth.known[*at].here.is_some()).collect();
+            let text = format!("O1: node {node} shows instance {instance} as {shown:?}, which node {} heard {heard_ms} ms ago", seen.node);
+            self.violate(format!("{text}; known to {known:?}"));
         }
+    }
+
+    /// How long what one node takes may take to be known to another.
+    fn first_ms(&self, from: usize, to: usize) -> u64 {
+        let rough = self.weather.last_rough + FRESH_MS > self.now;
+        let first_ms = if rough { ROUGH_FIRST_MS } else { FIRST_MS };
+        if from == to || self.model.ways[from][to].is_straight() { first_ms } else { first_ms.max(ROUND_MS) }
     }
 
     /// What nodes know of registrations, by what they hold, and by who had the time to tell them.
@@ -187,8 +192,8 @@ impl World {
             let holds = |node: usize| self.entry(node, instance).is_some_and(|entry| entry.status.life > self.model.truths[instance].ended);
             let told: Vec<bool> = (0..self.nodes()).map(|node| self.is_told(node, instance) || holds(node)).collect();
             for (node, known) in self.model.truths[instance].known.iter_mut().enumerate() {
-                known.here |= told[node];
-                known.since = known.since.or(Some(now)).filter(|_| known.here && ready_since[node].is_some());
+                known.here = known.here.or(told[node].then_some(now));
+                known.since = known.since.or(Some(now)).filter(|_| known.here.is_some() && ready_since[node].is_some());
                 known.kept |= known.since.is_some_and(|since| since + UNWRITTEN_MS <= now);
             }
         }
@@ -197,13 +202,13 @@ impl World {
     /// Whether this node knows of the registration of an instance that had been deregistered, or somebody does who had the time to
     /// tell it.
     fn is_told(&self, node: usize, instance: usize) -> bool {
-        let known = &self.model.truths[instance].known;
-        let told = |by: usize| {
+        let told = |by: usize, since: u64| {
             let ready = self.memory.ready_since[by].is_some_and(|since| since + ROUND_MS <= self.now);
-            ready && self.is_settled(self.model.ways[by][node])
+            ready && since + self.first_ms(by, node) <= self.now && self.is_settled(self.model.ways[by][node])
         };
         let runs = |at: usize| self.running(at).is_some();
-        runs(node) && (0..self.nodes()).any(|by| known[by].here && runs(by) && (by == node || told(by)))
+        let known = |by: usize| self.model.truths[instance].known[by].here.filter(|_| runs(by));
+        runs(node) && (0..self.nodes()).any(|by| known(by).is_some_and(|since| by == node || told(by, since)))
     }
 
     /// All nodes are about to go down: remembers what must be there when they are up again.

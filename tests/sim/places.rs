@@ -171,7 +171,7 @@ impl World {
         let now = self.now;
         let keeps_disk = kept != Kept::Nothing;
         let disk = (!keeps_disk).then(|| self.any_disk());
-        self.model.truths.iter_mut().for_each(|truth| truth.known[at].dies(keeps_disk));
+        self.model.truths.iter_mut().for_each(|truth| truth.known[at].dies(keeps_disk, now));
         let slot = &mut self.slots[at];
         slot.boot += u64::from(kept != Kept::Machine);
         slot.disk.crash();

@@ -88,3 +88,16 @@ fn a_judgement_carried_past_a_deregistration_yields_to_a_young_beat_heard_before
     let _ = judge.take(witness.versions());
     assert_eq!((judge.states(), witness.states()), ("80:Healthy".to_string(), "80:Healthy".to_string()));
 }
+
+#[test]
+fn a_judgement_carried_by_a_registration_yields_to_a_young_beat_that_comes_with_an_older_life() {
+    let (mut judge, witness) = judge_and_witness();
+    let change = judge.take(witness.versions()); // as a page, which tells the witness nothing
+    assert_eq!((judge.states(), change.minted.len()), ("80:Healthy".to_string(), 1));
+
+    let (mut judge, mut witness) = judge_and_witness();
+    judge.wait(14_900);
+    witness.owner = false;
+    witness.wait(14_900);
+    assert!(judge.take(witness.versions()).is_nothing(), "that beat is too old");
+}

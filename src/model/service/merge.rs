@@ -47,14 +47,13 @@ impl Service {
         let mut change = Change::nothing();
         for entry in twins {
             entry.heard.touch(heard, false);
-            let silent = matches!(entry.status.state, State::Unhealthy | State::Expired);
             let overruled = match entry.status.by {
                 // The evidence kept may be the registration that carried the judgement: this beat itself has to be young.
                 By::Timeout if entry.status.is_carried() => is_young(&entry, heard, at.now),
                 By::Timeout => is_young(&entry, entry.heard.at(), at.now),
                 By::Client | By::Operator | By::Beat => heard > entry.learned,
             };
-            if silent && overruled {
+            if entry.status.is_silent() && overruled {
                 change = change.and(self.veto((*entry).clone(), at));
             }
         }
@@ -69,7 +68,7 @@ impl Service {
             None => self.blank(version.key, at.now),
         };
         let ours = entry.heard.at();
-        let held_silent = matches!(entry.status.state, State::Unhealthy | State::Expired);
+        let held_silent = entry.status.is_silent();
         let newer_record = version.stamped.order() > entry.stamped.order();
         let newer_status = version.status.order() > entry.status.order();
         if newer_record {
@@ -81,7 +80,7 @@ impl Service {
             None if first_met => entry.heard.touch(first_evidence(&entry, version.status, at.now), false),
             None => {}
         }
-        if !newer_status && version.status.life == entry.status.life && is_refuted(&entry, at.now) {
+        if !newer_status && is_refuted(&entry, &version.status, version.silence_ms, at.now) {
             return self.veto(entry, at);
         }
         if !newer_record && !newer_status {
@@ -103,8 +102,7 @@ impl Service {
         if entry.status.state < shown && self.silence_deadline(&entry, at).is_some_and(|(due, _)| due <= at.now) {
             entry.unveil_at = at.now; // nothing better was shown that a judgement would take away: it is judged at once, and shown as judged
         }
-        let silent = judged_silent && matches!(entry.status.state, State::Unhealthy | State::Expired);
-        if silent && evidence.is_some_and(|heard| is_young(&entry, heard, at.now)) {
+        if judged_silent && entry.status.is_silent() && evidence.is_some_and(|heard| is_young(&entry, heard, at.now)) {
             return self.veto(entry, at);
         }
         self.put(entry, at)
@@ -125,11 +123,13 @@ fn is_young(entry: &Entry, heard: Millis, now: Millis) -> bool {
     now.since(heard) < entry.record().timeouts().smaller_ms()
 }
 
-/// Whether a timeout was judged of this very life which the evidence that has come since rules out.
-fn is_refuted(entry: &Entry, now: Millis) -> bool {
-    let Status { state, by, .. } = entry.status;
-    let silent = matches!(state, State::Unhealthy | State::Expired) && by == By::Timeout && !entry.status.is_carried();
-    silent && is_young(entry, entry.heard.at(), now)
+/// Whether a timeout's judgement is ruled out by evidence that has come with a version no newer: of this very life, or of one that
+/// its sender does not hold silent, and which would overrule as soon as it heard of ours.
+fn is_refuted(entry: &Entry, theirs: &Status, silence_ms: Option<u64>, now: Millis) -> bool {
+    let same_life = theirs.life == entry.status.life && !entry.status.is_carried();
+    let rules_out = !theirs.is_silent() && silence_ms.is_some_and(|ms| is_young(entry, now.before(ms), now));
+    let judged = entry.status.is_silent() && entry.status.by == By::Timeout;
+    judged && (rules_out || same_life && is_young(entry, entry.heard.at(), now))
 }
 
 /// An entry first met without evidence gets a full timeout; first met Unhealthy, the rest of it.
