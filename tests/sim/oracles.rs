@@ -104,14 +104,13 @@ impl World {
 
     fn see_ways(&mut self) {
         let n = self.nodes();
-        let straight = |a: usize, b: usize| {
-            a == b || !self.weather.blocks(a, b) && !self.weather.hung[b] && self.slots[a].members.contains(&self.slots[b].address)
-        };
+        let lists = |a: usize, b: usize| self.slots[a].members.contains(&self.slots[b].address);
+        let straight = |a: usize, b: usize| a == b || !self.weather.blocks(a, b) && !self.weather.hung[b] && lists(a, b);
         let passes = |p: usize| self.running(p).is_some_and(|node| node.is_serving());
         let mut seen = Vec::new();
         for a in 0..n {
             for b in 0..n {
-                let round = (0..n).any(|p| p != a && p != b && passes(p) && straight(a, p) && straight(p, b));
+                let round = (0..n).any(|p| p != a && p != b && passes(p) && lists(p, a) && straight(a, p) && straight(p, b));
                 seen.push((a, b, straight(a, b), round));
             }
         }

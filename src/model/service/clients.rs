@@ -4,7 +4,7 @@ use super::{Change, Moment, Service};
 use crate::model::entry::{By, Entry, RANK_MADE_UP, RANK_SAID, Stamped, State, Status};
 use crate::model::error::{LimitKind, NamingError};
 use crate::model::instance::{BEAT_INTERVAL_MS, BEAT_TIMEOUT_MS, InstanceId, InstanceKey, Metadata, Record};
-use crate::model::judging::JudgingRules;
+use crate::model::judging::{JudgingRules, REFUSAL_MS};
 use crate::model::name::check_cluster_name;
 use crate::model::stamp::Stamp;
 use crate::model::time::Millis;
@@ -104,7 +104,7 @@ impl Service {
             (Some(entry), _, Some(_)) if entry.status.life.time > 0 && JudgingRules::refuses_beat(entry.learned, at.now) => {
                 Ok((BeatAnswer::Unknown, Change::nothing()))
             }
-            (_, _, Some((weight, metadata))) => self.begin_from_beat(key, weight, metadata, at.now, at),
+            (_, _, Some((weight, metadata))) => self.begin_from_beat(key, weight, metadata, None, at),
             (_, _, None) => Ok((BeatAnswer::Unknown, Change::nothing())),
         }
     }
@@ -117,8 +117,7 @@ impl Service {
         }
         match beat.made_up {
             Some((weight, metadata)) if at.now.since(heard) < BEAT_TIMEOUT_MS => {
-                // As of when it was heard: a deregistration since then, here still unknown, stands.
-                self.begin_from_beat(beat.key, weight, metadata, heard, at).map(|(_, change)| change)
+                self.begin_from_beat(beat.key, weight, metadata, Some(heard), at).map(|(_, change)| change)
             }
             _ => Ok(Change::nothing()),
         }
@@ -140,21 +139,22 @@ impl Service {
     }
 
     /// A full beat starts a life for an instance unknown or deregistered. After a deregistration its record must outrank the
-    /// one of the ended life.
+    /// one of the ended life. `noted`: when it was heard, if not now; then what it begins is as old as a late beat may be, so that a
+    /// deregistration that came before it, or has since, and is still unknown here, stands.
     fn begin_from_beat(
         &mut self,
         key: InstanceKey,
         weight: f64,
         metadata: Metadata,
-        when: Millis,
+        noted: Option<Millis>,
         at: &Moment<'_>,
     ) -> Result<(BeatAnswer, Change), NamingError> {
         check_cluster_name(&key.cluster)?;
         let mut entry = self.entry_for(key, at)?;
         let rank = if entry.status.life.time == 0 { RANK_MADE_UP } else { RANK_SAID };
-        let life = if when < at.now { at.clock.mint_past(when) } else { at.mint() };
+        let life = noted.map_or_else(|| at.mint(), |heard| at.clock.mint_past(heard.before(REFUSAL_MS)));
         entry.stamped = self.made_up(rank, weight, metadata, life, &entry);
-        entry.heard.touch(when, true);
+        entry.heard.touch(noted.unwrap_or(at.now), true);
         Self::take_status(&mut entry, Status::born(State::Healthy, life, By::Beat), at, false);
         Ok((heard(&entry), self.put(entry, at)))
     }

@@ -177,17 +177,20 @@ fn only_a_beat_heals() {
 }
 
 #[test]
-fn what_a_noted_beat_makes_is_as_old_as_the_beat() {
-    let (mut late, mut node) = (Node::peer(1), Node::peer(2));
-    late.wait(10_000);
-    node.wait(5_000);
-    let _ = node.deregister(80);
-    let claim = BeatClaim { key: key(80), made_up: Some((1.0, Metadata::default())) };
-    let heard = late.now.before(8_000);
-    let _ = late.act(|s, at| s.noted_beat(claim, heard, at)).unwrap();
-    assert_eq!(late.versions()[0].silence_ms, Some(8_000));
-    let _ = node.take(late.versions());
-    assert_eq!(node.states(), "80:Deregistered");
+fn what_a_noted_beat_makes_is_as_old_as_a_late_beat_may_be() {
+    let begin = |deregistered_ms| {
+        let (mut late, mut node) = (Node::peer(1), Node::peer(2));
+        late.wait(20_000);
+        node.wait(deregistered_ms);
+        let _ = node.deregister(80);
+        let claim = BeatClaim { key: key(80), made_up: Some((1.0, Metadata::default())) };
+        let heard = late.now.before(8_000);
+        let _ = late.act(|s, at| s.noted_beat(claim, heard, at)).unwrap();
+        assert_eq!(late.versions()[0].silence_ms, Some(8_000));
+        let _ = node.take(late.versions());
+        node.states()
+    };
+    assert_eq!([5_900, 6_100, 12_000, 15_000].map(begin), ["80:Healthy", "80:Deregistered", "80:Deregistered", "80:Deregistered"]);
 }
 
 #[test]
