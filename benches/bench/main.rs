@@ -34,6 +34,7 @@ parts     (none)      the quick table, about three minutes
           latency     lists while 5,000 instances a second register
           push        from a change to its UDP packets
           peers       from one node to the two others, and what they send each other
+          idle        of these only what they send each other when nothing happens
           scale       a million instances
           corpus      what is answered to a fixed list of requests, to be compared with another build's (BENCH_NODE)
 settings  --rounds N        turns of each contender (5)
@@ -115,7 +116,7 @@ fn parsed(args: &[String]) -> Option<(Vec<String>, Settings)> {
             "--no-rival" => settings.with_rival = false,
             "--no-floor" => settings.with_floor = false,
             "--huge" => settings.huge = true,
-            part @ ("http" | "workers" | "instructions" | "latency" | "push" | "peers" | "scale" | "corpus") => {
+            part @ ("http" | "workers" | "instructions" | "latency" | "push" | "peers" | "idle" | "scale" | "corpus") => {
                 parts.push(part.to_string())
             }
             _ => return None,
@@ -156,6 +157,8 @@ fn measure(parts: &[String], settings: &Settings) -> std::io::Result<()> {
     }
     if wanted("peers") {
         peers::run(&mut report, settings)?;
+    } else if wanted("idle") {
+        peers::idle(&mut report, settings)?;
     }
     if quick || wanted("scale") {
         scale::run(&mut report, settings, quick)?;
