@@ -105,7 +105,9 @@ impl World {
     fn see_ways(&mut self) {
         let n = self.nodes();
         let lists = |a: usize, b: usize| self.slots[a].members.contains(&self.slots[b].address);
-        let straight = |a: usize, b: usize| a == b || !self.weather.blocks(a, b) && !self.weather.hung[b] && lists(a, b);
+        // Who is not in its own list takes nothing from anybody.
+        let takes = |b: usize| !self.weather.hung[b] && lists(b, b);
+        let straight = |a: usize, b: usize| a == b || !self.weather.blocks(a, b) && lists(a, b) && takes(b);
         let passes = |p: usize| self.running(p).is_some_and(|node| node.is_serving());
         let mut seen = Vec::new();
         for a in 0..n {
