@@ -97,15 +97,18 @@ impl Cluster {
                 if start.elapsed() > SETTLED_MAX {
                     return Err(io::Error::other(format!("{} does not hold {} instances after {SETTLED_MAX:?}", node.addr, crowd.size())));
                 }
-                std::thread::sleep(Duration::from_millis(500));
+                std::thread::sleep(Duration::from_millis(500)); // another process: it can only be asked again
             }
         }
         progress(&format!("  settled after {:.0} s", start.elapsed().as_secs_f64()));
         let mut before = f64::MAX;
         loop {
             let rate = self.rate_while(WINDOW, || Ok(()))?;
-            if rate <= before * 1.1 && rate >= before * 0.9 || start.elapsed() > SETTLED_MAX {
+            if rate <= before * 1.1 && rate >= before * 0.9 {
                 return Ok(rate);
+            }
+            if start.elapsed() > SETTLED_MAX {
+                return Err(io::Error::other(format!("{rate:.0} bytes a second between the nodes are not steady after {SETTLED_MAX:?}")));
             }
             before = rate;
         }

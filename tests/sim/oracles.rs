@@ -30,7 +30,7 @@ const KEPT_MS: u64 = 25_000;
 const UNWRITTEN_MS: u64 = 14_000;
 /// How long after all nodes went down this is looked for.
 const BLACKOUT_MS: u64 = 60_000;
-/// Who has been Ready for as long is known to be.
+/// Who has been Ready for as long is known to be to whoever levels.
 const WARM_MS: u64 = 5_000;
 /// What a client may lose to a slow or lossy network before it is known everywhere.
 const ROUGH_FIRST_MS: u64 = 10_000;
@@ -42,7 +42,8 @@ pub struct Memory {
     registers: BTreeMap<(usize, u64, usize), Registers>,
     /// Of each process and service.
     last_ref: BTreeMap<(usize, u64, usize), u64>,
-    /// When a node last became Ready with nobody to level with who had been Ready when it began to: who beat before, nobody could say.
+    /// When a node last became Ready with nobody to level with who had been Ready when it began to, and for a while: who beat before,
+    /// nobody could say.
     pub alone_at: Vec<u64>,
     /// Of each node: Ready since.
     ready_since: Vec<Option<u64>>,

@@ -32,6 +32,11 @@ impl PeerLink for Silence {
     }
 }
 
+/// What never comes fails the test, instead of keeping it.
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what).await.expect("it comes")
+}
+
 #[actix_rt::test]
 async fn what_happens_first_after_a_pause_does_not_end_a_warm_up_that_began_before_it() {
     let (up_ms, link) = (Arc::new(AtomicU64::new(1_000)), Silence::default());
@@ -51,16 +56,19 @@ async fn what_happens_first_after_a_pause_does_not_end_a_warm_up_that_began_befo
     let (realm, roster) = (core.realm.clone(), &core.desk.roster);
     roster.send(Listed { members: vec![me, peer] }).await.unwrap();
     roster.send(Begin { fresh: true }).await.unwrap();
-    link.asked.notified().await;
+    in_time(link.asked.notified()).await;
     assert_eq!(**realm.status.load(), ServerStatus::Warming);
 
     up_ms.fetch_add(ANSWER_MS + 2_000, Ordering::AcqRel);
     realm.pause.tick();
     assert!(realm.pause.is_pending());
     link.over.notify_waiters(); // the heartbeat under way has failed
-    while realm.pause.is_pending() {
-        tokio::task::yield_now().await;
-    }
+    in_time(async {
+        while realm.pause.is_pending() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(**realm.status.load(), ServerStatus::Warming);
     assert_eq!(realm.judging.load().heard_floor, Millis::ZERO, "peers have not yet had the time to answer");
 }
